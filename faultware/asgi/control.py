@@ -1,0 +1,60 @@
+"""The control endpoint, in Starlette's own types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from faultware.control.messages import MAX_BODY, ControlRequest
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from faultware.control.service import Control
+
+
+async def answer(control: Control, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request to the control endpoint.
+
+    Args:
+        control: The endpoint.
+        path: The decoded path, which the endpoint owns.
+        scope: Of the request.
+        receive: Its body.
+        send: Its response.
+    """
+    request = Request(scope, receive)
+    try:
+        body = await _body(request)
+    except ClientDisconnect:
+        return
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    asked = ControlRequest(
+        method=request.method,
+        path=control.below(path),
+        query_string=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        body=body,
+        client=request.client.host if request.client else "",
+    )
+    # Operations write to the store: a disk must not hold up the loop.
+    answered = await run_in_threadpool(control.handle, asked)
+    response = Response(
+        b"" if request.method == "HEAD" else answered.body, answered.status, headers=dict(answered.headers)
+    )
+    await response(scope, receive, send)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, cut one byte behind the limit: longer ones are refused, not kept."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            break
+    return bytes(body[: MAX_BODY + 1])

@@ -1,0 +1,161 @@
+"""The ASGI middleware: it takes the effects that the core has planned.
+
+A request on which nothing can match costs a number read, a dictionary look-up and no coroutine of ours. Lifespan,
+WebSocket and unknown scopes go to the application untouched.
+"""
+
+from __future__ import annotations
+
+import logging
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, assert_never
+
+from faultware.asgi.control import answer
+from faultware.asgi.requests import ScopeRequest
+from faultware.asgi.responses import abort, farewell, lose, marked
+from faultware.asgi.startup import refuse
+from faultware.asgi.waiting import ReadAhead, hold
+from faultware.control.service import mount
+from faultware.core.faults import HANG_OVER, Abort, Hang, Raise
+from faultware.core.plan import mark
+from faultware.errors import ConfigurationError
+from faultware.runtime.build import build
+from faultware.runtime.holding import Ending
+from faultware.runtime.routing import route_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+    from typing import Unpack
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from faultware.core.plan import Injection, Plan
+    from faultware.core.ruleset import LiveRule
+    from faultware.runtime.build import Options
+    from faultware.runtime.injector import Injector
+
+_log = logging.getLogger("faultware")
+
+# Set in the scope by the middleware that decided: if the application is wrapped twice, the inner one lets it pass.
+_DECIDED: Final = "faultware.decided"
+_name: Final = itemgetter(0)
+
+
+class FaultMiddleware:
+    """Injects faults into an ASGI application.
+
+    ```python
+    app.add_middleware(FaultMiddleware)  # everything from FAULTWARE_* variables
+    app = FaultMiddleware(app, rules="/payments 10% abort 503")
+    ```
+
+    A mistake in the configuration makes the lifespan start-up fail with a message that names it; under a server
+    without lifespan every request is answered with 500.
+
+    Args:
+        app: The application; kept as `.app`.
+        options: See `faultware.runtime.build.Options`; the environment wins over them.
+    """
+
+    def __init__(self, app: ASGIApp, **options: Unpack[Options]) -> None:
+        self.app = app
+        self._refusal = ""
+        self._injector: Injector | None = None
+        self._route = route_of(app)
+        try:
+            service = build(options)
+        except ConfigurationError as error:
+            self._refusal = f"faultware is misconfigured: {error}"
+            _log.critical("%s", self._refusal)
+            return
+        if service is not None:
+            self._injector = service.injector
+            self._control = mount(service)
+            self._mark = service.settings.mark_responses
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one connection. A plain function, so that passing by costs no coroutine."""
+        injector = self._injector
+        if injector is None:
+            return self._refuse(scope, receive, send) if self._refusal else self.app(scope, receive, send)
+        view = injector.view
+        try:
+            if scope["path"] in view.quiet and injector.signal[0] == view.word and not scope["root_path"]:
+                return self.app(scope, receive, send)
+        except KeyError:  # lifespan has no path, and a server may leave out the root path
+            pass
+        return self._attend(injector, scope, receive, send)
+
+    def _attend(self, injector: Injector, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        view = injector.current()
+        path, root = scope["path"], scope.get("root_path", "")
+        candidates: Sequence[LiveRule] | None = None if root else view.known.get(path)
+        if candidates is None:
+            path = self._route(path, root)
+            if self._control is not None and self._control.owns(path):
+                return answer(self._control, path, scope, receive, send)
+            rules = view.rules
+            is_quiet = path in rules.quiet and view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
+            if is_quiet and not (rules.has_query and scope.get("query_string")):
+                return self.app(scope, receive, send)
+            candidates = rules.candidates(ScopeRequest(scope, path))
+        if not candidates or _DECIDED in scope:
+            return self.app(scope, receive, send)
+        scope[_DECIDED] = True
+        request = ScopeRequest(scope, path)
+        plan = injector.decide(view, candidates, request)
+        if plan is None or not injector.enter(plan):
+            return self.app(scope, receive, send)
+        return self._inject(injector, plan, request, scope, receive, send)
+
+    def _refuse(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return refuse(self._refusal, scope, receive, send)
+
+    async def _inject(
+        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        ahead = ReadAhead(receive)
+        try:
+            done = await self._act(injector, plan, request, scope, ahead, send)
+        finally:
+            injector.leave()
+        if done is not None:
+            await self.app(scope, ahead, marked(send, mark(done)) if self._mark and done else send)
+
+    async def _act(
+        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, ahead: ReadAhead, send: Send
+    ) -> tuple[Injection, ...] | None:
+        """Do what is planned. None: the request is over; else what the application's answer is to be marked with."""
+        last = plan.ending
+        done = plan.injections if last is None else plan.injections[:-1]
+        for injection in done:
+            injector.injected(injection, request)
+        ending = await hold(injector, plan.delay_seconds, ahead) if plan.delay_seconds else Ending.OVER
+        if last is not None and ending is Ending.OVER:
+            injector.injected(last, request)
+            done = plan.injections
+            match plan.terminal:
+                case Abort(after=after) as fault:
+                    if after:
+                        await self.app(scope, ahead, lose)
+                    await abort(send, request.method, fault, mark(done) if self._mark else "")
+                    return None
+                case Raise(exception=name):
+                    raise injector.exceptions.make(name)
+                case Hang(duration_seconds=seconds):
+                    ending = await hold(injector, injector.hang_seconds(seconds), ahead)
+                    if ending is Ending.OVER:
+                        await abort(send, request.method, HANG_OVER, mark(done) if self._mark else "")
+                        return None
+                case None:
+                    pass
+                case _ as unknown:
+                    assert_never(unknown)
+        elif last is not None:
+            injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
+        if ending is Ending.GONE:
+            await farewell(send)
+            return None
+        return done

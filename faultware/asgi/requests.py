@@ -1,0 +1,56 @@
+"""An ASGI scope as rules see it. Nothing is decoded before a rule asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faultware.core.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Scope
+
+
+class ScopeRequest(Request):
+    """A request in an ASGI scope (ASGI specification, HTTP connection scope).
+
+    Args:
+        scope: Of type `http`.
+        path: What the application routes by.
+    """
+
+    def __init__(self, scope: Scope, path: str) -> None:  # leaves to properties what the base class is given
+        self._scope = scope
+        self.path = path
+
+    @property
+    def method(self) -> str:
+        """In capitals, as on the wire."""
+        return str(self._scope["method"])
+
+    @property
+    def query_string(self) -> str:
+        """What follows the question mark, not decoded."""
+        raw: bytes = self._scope.get("query_string", b"")
+        return raw.decode("latin-1")
+
+    @property
+    def client(self) -> str:
+        """The peer's address, or an empty string."""
+        client = self._scope.get("client")
+        return str(client[0]) if client else ""
+
+    def has_header(self, names: frozenset[str]) -> bool:
+        """Whether there is a header of one of these names, given in lower case."""
+        return any(line[0].decode("latin-1") in names for line in self._scope["headers"])
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """The lines of one header, whose name is given in lower case."""
+        raw = name.encode("latin-1")
+        return tuple([line[1].decode("latin-1") for line in self._scope["headers"] if line[0] == raw])
+
+    def header_lines(self) -> Iterator[tuple[str, str]]:
+        """Every header line, in the order of the wire."""
+        for name, value in self._scope["headers"]:
+            yield name.decode("latin-1"), value.decode("latin-1")

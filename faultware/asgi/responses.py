@@ -1,0 +1,53 @@
+"""The messages by which faultware answers, and the mark on what the application answers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Message, Send
+
+    from faultware.core.faults import Abort
+
+MARK = "faultware-fault"
+
+
+async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    """Send a whole response."""
+    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def abort(send: Send, method: str, fault: Abort, mark: str) -> None:
+    """Answer in the application's place; an empty mark is left out."""
+    marks = [(MARK, mark)] if mark else []
+    await respond(send, fault.status, fault.response_headers() + marks, fault.response_body(method))
+
+
+async def farewell(send: Send) -> None:
+    """Finish a request whose client has left, so that no server or outer middleware misses a response.
+
+    The bytes go nowhere. 499 is what nginx writes into its log for such a request.
+    """
+    with suppress(OSError):  # a server may say that nobody listens (ASGI specification, since 2.4)
+        await respond(send, 499, [("content-length", "0")], b"")
+
+
+def marked(send: Send, mark: str) -> Send:
+    """A `send` that adds the mark to the head of the response."""
+    line = (MARK.encode("latin-1"), mark.encode("latin-1"))
+
+    async def send_marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), line]}
+        await send(message)
+
+    return send_marked
+
+
+async def lose(message: Message) -> None:
+    """A `send` that loses everything."""

@@ -1,0 +1,354 @@
+"""The document form: which keys there are, and what stands under them.
+
+The models are strict and build the core's objects; the published JSON Schema comes from them. Reading, with its errors,
+is in `documents`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from faultware.config.fields import (
+    PATH_CONDITION,
+    PLAIN,
+    TEXT_CONDITION,
+    Base64,
+    Body,
+    Count,
+    Document,
+    Duration,
+    LongText,
+    Methods,
+    Name,
+    Number,
+    Pair,
+    PathCondition,
+    PathField,
+    Percentage,
+    SampleKey,
+    ShortDuration,
+    Status,
+    Switch,
+    Text,
+    TextCondition,
+    TextField,
+    checked,
+    form,
+)
+from faultware.config.linefaults import parse_delay
+from faultware.config.mistakes import did_you_mean, shown
+from faultware.config.quantities import parse_duration
+from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
+from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.matching import Match, TextMatch
+from faultware.core.rules import Rule
+from faultware.core.sampling import SampleBy
+from faultware.errors import RuleError
+
+T = TypeVar("T", covariant=True)
+
+
+class MatchDocument(Document):
+    """Conditions on one request, all of which must hold."""
+
+    path: PathField | None = Field(
+        default=None, description="A prefix on segment borders; with `*` a glob, with `{name}` a template."
+    )
+    methods: Methods = Field(default=[], description="One of these, in capitals.", examples=[["POST"]])
+    headers: dict[str, TextField] = Field(default={}, description="A text is the exact value.")
+    query: dict[str, TextField] = Field(default={}, description="Query fields, percent-decoded.")
+    cookies: dict[str, TextField] = Field(default={}, description="Cookies.")
+    host: TextField | None = Field(default=None, description="Without the port.")
+    client: Text | list[Text] = Field(default=[], description="Addresses and networks, one of which is the peer's.")
+
+    def build(self) -> Match:
+        """The conditions as the core has them."""
+        return Match(
+            self.path.build() if isinstance(self.path, PathCondition) else self.path,
+            methods=self.methods,
+            headers={name: _text_match(text) for name, text in self.headers.items()},
+            query={name: _text_match(text) for name, text in self.query.items()},
+            cookies={name: _text_match(text) for name, text in self.cookies.items()},
+            host=None if self.host is None else _text_match(self.host),
+            client=self.client,
+        )
+
+
+def _text_match(text: str | TextCondition) -> TextMatch:
+    return text.build() if isinstance(text, TextCondition) else TextMatch(exact=text)
+
+
+class FaultDocument(Document):
+    """What every fault has."""
+
+    percentage: Percentage = Field(default=100, description="Rolled after the rule's own percentage.")
+
+
+class FixedDelay(FaultDocument):
+    """A fixed delay, or an even spread around one."""
+
+    fixed: Duration
+    jitter: Duration = Field(default=0.0, description="Drawn evenly from the delay ± this.")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(self.fixed, jitter_seconds=self.jitter, percentage=self.percentage)
+
+
+class UniformDelay(FaultDocument):
+    """Evenly from min to max."""
+
+    distribution: Literal["uniform"] = "uniform"
+    low: Duration = Field(alias="min")
+    high: Duration = Field(alias="max")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(Uniform(self.low, self.high), percentage=self.percentage)
+
+
+class NormalDelay(FaultDocument):
+    """Around a mean, never below 0, never above max."""
+
+    distribution: Literal["normal"]
+    mean: Duration
+    deviation: Duration
+    high: Duration = Field(alias="max")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(Normal(self.mean, self.deviation, self.high), percentage=self.percentage)
+
+
+class LogNormalDelay(FaultDocument):
+    """Half of the delays below the median; sigma is the deviation of the logarithm."""
+
+    distribution: Literal["lognormal"]
+    median: Duration
+    sigma: Number
+    high: Duration = Field(alias="max")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(LogNormal(self.median, self.sigma, self.high), percentage=self.percentage)
+
+
+class ExponentialDelay(FaultDocument):
+    """Memoryless, with a mean, never above max."""
+
+    distribution: Literal["exponential"]
+    mean: Duration
+    high: Duration = Field(alias="max")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(Exponential(self.mean, self.high), percentage=self.percentage)
+
+
+class ParetoDelay(FaultDocument):
+    """A heavy tail from scale to max; the smaller shape, the heavier."""
+
+    distribution: Literal["pareto"]
+    scale: Duration
+    shape: Number
+    high: Duration = Field(alias="max")
+
+    def build(self) -> Delay:
+        """The delay as the core has it."""
+        return Delay(Pareto(self.scale, self.shape, self.high), percentage=self.percentage)
+
+
+DISTRIBUTIONS: Final = ("uniform", "normal", "lognormal", "exponential", "pareto")
+
+
+_OF_DISTRIBUTIONS: Final = frozenset({"mean", "deviation", "median", "sigma", "scale", "shape"})
+
+
+def _delay(value: object) -> object:
+    """Refuse what has no form of a delay, before its keys are looked at."""
+    if isinstance(value, dict):
+        _check_distribution(value)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        parse_duration(value)
+    elif not isinstance(value, str):
+        raise RuleError(f"{shown(value)} is not a delay", hint="such as '200ms', '200ms±50ms', '150ms..250ms'")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _check_distribution(delay: dict[Any, Any]) -> None:
+    name = delay.get("distribution", "uniform")
+    if name not in DISTRIBUTIONS:
+        hint = did_you_mean(name, DISTRIBUTIONS) if isinstance(name, str) else f"one of {', '.join(DISTRIBUTIONS)}"
+        raise RuleError(f"unknown distribution {shown(name)}", where="distribution", hint=hint)
+    if "distribution" not in delay and not delay.keys().isdisjoint(_OF_DISTRIBUTIONS):
+        raise RuleError("which distribution?", hint=f"distribution: one of {', '.join(DISTRIBUTIONS)}")
+
+
+def _delay_form(value: Any) -> str:
+    if not isinstance(value, dict):
+        return PLAIN
+    if "distribution" in value:
+        return f"({value['distribution']})"
+    return "(uniform)" if "fixed" not in value and ("min" in value or "max" in value) else "(fixed)"
+
+
+DelayField: TypeAlias = Annotated[
+    Annotated[Text, AfterValidator(checked(parse_delay)), Tag(PLAIN)]
+    | Annotated[FixedDelay, Tag("(fixed)")]
+    | Annotated[UniformDelay, Tag("(uniform)")]
+    | Annotated[NormalDelay, Tag("(normal)")]
+    | Annotated[LogNormalDelay, Tag("(lognormal)")]
+    | Annotated[ExponentialDelay, Tag("(exponential)")]
+    | Annotated[ParetoDelay, Tag("(pareto)")],
+    Discriminator(_delay_form),
+    BeforeValidator(_delay),
+]
+
+
+def _headers_form(value: object) -> str:
+    return "(pairs)" if isinstance(value, list) else PLAIN
+
+
+class AbortDocument(FaultDocument):
+    """An answer in the application's place."""
+
+    status: Status
+    body: Body = Field(default=None, description="A text, or a JSON object or list.")
+    body_base64: Base64 | None = Field(default=None, description="In place of body, for bytes.")
+    headers: Annotated[
+        Annotated[dict[str, LongText], Tag(PLAIN)] | Annotated[list[Pair], Tag("(pairs)")],
+        Discriminator(_headers_form),
+    ] = Field(default={}, description="A mapping; or pairs, where one name is given twice.")
+    content_type: LongText | None = Field(default=None, description="application/json for JSON, else text/plain.")
+    after: Switch = Field(default=False, description="Let the application answer first, and lose its answer.")
+
+    def build(self) -> Abort:
+        """The abort as the core has it."""
+        if self.body is not None and self.body_base64 is not None:
+            raise RuleError("body and body_base64 exclude each other", hint="leave one out")
+        headers = (
+            self.headers.items() if isinstance(self.headers, dict) else [(pair[0], pair[1]) for pair in self.headers]
+        )
+        return Abort(
+            self.status,
+            body=self.body if self.body_base64 is None else base64.b64decode(self.body_base64),
+            headers=headers,
+            content_type=self.content_type,
+            after=self.after,
+            percentage=self.percentage,
+        )
+
+
+class RaiseDocument(FaultDocument):
+    """An exception that the application registered, in its place."""
+
+    exception: LongText
+
+    def build(self) -> Raise:
+        """The exception as the core has it."""
+        return Raise(self.exception, self.percentage)
+
+
+class HangDocument(FaultDocument):
+    """No answer at all."""
+
+    duration: Duration | None = Field(default=None, description="Left out: max_delay.")
+
+    def build(self) -> Hang:
+        """The hang as the core has it."""
+        return Hang(self.duration, self.percentage)
+
+
+AbortField: TypeAlias = Annotated[
+    Annotated[Status, Tag(PLAIN)] | Annotated[AbortDocument, Tag("(abort)")], Discriminator(form("(abort)"))
+]
+RaiseField: TypeAlias = Annotated[
+    Annotated[LongText, AfterValidator(checked(Raise)), Tag(PLAIN)] | Annotated[RaiseDocument, Tag("(raise)")],
+    Discriminator(form("(raise)")),
+]
+HangField: TypeAlias = Annotated[
+    Annotated[ShortDuration, AfterValidator(checked(Hang)), Tag(PLAIN)] | Annotated[HangDocument, Tag("(hang)")],
+    Discriminator(form("(hang)")),
+]
+
+
+class _Builds(Protocol[T]):
+    def build(self) -> T: ...
+
+
+class RuleDocument(Document):
+    """When (a match), how often (a percentage) and what (faults)."""
+
+    model_config = ConfigDict(
+        title="Rule",
+        json_schema_extra={
+            "allOf": [
+                {"anyOf": [{"required": [key]} for key in ("percentage", "count", "every")]},
+                {"anyOf": [{"required": [key]} for key in ("delay", "abort", "raise", "hang")]},
+            ]
+        },
+    )
+
+    name: Name | None = Field(default=None, description="Unique. Left out: derived from the content.")
+    match: MatchDocument = Field(default_factory=MatchDocument, description="Left out: every request.")
+    percentage: Percentage | None = Field(
+        default=None,
+        description="0 to 100, rolled once for the rule; mandatory unless count or every is given.",
+    )
+    delay: DelayField | None = Field(default=None, description="Holds the request first.")
+    abort: AbortField | None = Field(default=None, description="Answers in the application's place.")
+    raise_: RaiseField | None = Field(default=None, alias="raise", description="Raises a registered exception.")
+    hang: HangField | None = Field(default=None, description="Never answers.")
+    count: Count | None = Field(default=None, description="Acts at most so many times in each process.")
+    every: Count | None = Field(default=None, description="Only every so-manieth matching request takes part.")
+    sample_by: SampleKey | None = Field(
+        default=None,
+        description="What the decision sticks to: header:NAME, cookie:NAME, query:NAME or client.",
+    )
+    group: Name | None = Field(default=None, description="Of a group only the first rule that matches takes part.")
+    for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
+
+    def build(self) -> Rule:
+        """The rule as the core has it."""
+        if self.percentage is None and self.count is None and self.every is None:
+            hint = "write percentage: 10; 100 hits every request"
+            raise RuleError("how often? a percentage is required", hint=hint)
+        delay, abort, raised, hang = self.delay, self.abort, self.raise_, self.hang
+        return Rule(
+            self.name or "",
+            self.match.build(),
+            percentage=100 if self.percentage is None else self.percentage,
+            delay=parse_delay(delay) if isinstance(delay, str) else _built(delay),
+            abort=Abort(abort) if isinstance(abort, int) else _built(abort),
+            raise_=Raise(raised) if isinstance(raised, str) else _built(raised),
+            hang=Hang(hang) if isinstance(hang, (int, float)) else _built(hang),
+            count=self.count,
+            every=self.every,
+            sample_by=None if self.sample_by is None else SampleBy.parse(self.sample_by),
+            group=self.group or "",
+            lifetime_seconds=self.for_,
+        )
+
+
+def _built(document: _Builds[T] | None) -> T | None:
+    return None if document is None else document.build()
+
+
+# The model behind each mark in the place of an error.
+MODELS: Final[dict[str, type[Document]]] = {
+    "match": MatchDocument,
+    TEXT_CONDITION: TextCondition,
+    PATH_CONDITION: PathCondition,
+    "(fixed)": FixedDelay,
+    "(uniform)": UniformDelay,
+    "(normal)": NormalDelay,
+    "(lognormal)": LogNormalDelay,
+    "(exponential)": ExponentialDelay,
+    "(pareto)": ParetoDelay,
+    "(abort)": AbortDocument,
+    "(raise)": RaiseDocument,
+    "(hang)": HangDocument,
+}

@@ -1,0 +1,266 @@
+"""The settings: which there are, what they mean, and how the environment, a file and arguments are weighed up.
+
+The environment wins over the file, and the file over arguments; for the two switches whoever says *off* wins. A
+service that is not enabled needs nothing but the right names of its variables. Importing this module loads
+pydantic-settings and with it asyncio: whoever needs it imports it inside the function that does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003  (pydantic reads the annotations)
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import core_schema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from faultware.config import values
+from faultware.config.files import read_bytes
+from faultware.config.mistakes import seen_from, together
+from faultware.config.sources import PREFIX, Source, arguments_source, file_source, variables_source
+from faultware.core.matching import PathMatch  # noqa: TC001
+from faultware.core.rules import Rule  # noqa: TC001
+from faultware.errors import ConfigurationError, RuleError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a setting is read, and how its values are written.
+
+    Args:
+        read: Gives the value, from a text as variables have it or from what a file or an argument has.
+        form: What is written, for the table of settings.
+    """
+
+    read: Callable[[object], object]
+    form: str
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+
+def _secret(value: object) -> SecretStr:
+    return SecretStr(values.read_token(value.get_secret_value() if isinstance(value, SecretStr) else value))
+
+
+_SWITCH: Final = Read(values.read_switch, "`true`, `1`, `yes`, `on`; `false`, `0`, `no`, `off`, nothing")
+_PATH: Final = Read(values.read_path, "a path; `~` is expanded")
+
+
+class Settings(BaseSettings):
+    """All settings of one service. Made by `load_settings`; the values here are as the rest of the package uses them.
+
+    `max_delay` is in seconds, `max_percentage` in percent.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False
+    )
+
+    enabled: Annotated[bool, _SWITCH] = Field(
+        default=False, description="Whether faultware does anything at all. Whoever says off wins."
+    )
+    armed: Annotated[bool, _SWITCH] = Field(
+        default=True, description="Whether the switch is armed at the start. Whoever says off wins."
+    )
+    rules: Annotated[
+        tuple[Rule, ...], Read(values.read_rules_value, "the one-line form; JSON if it begins with `[` or `{`")
+    ] = Field(
+        default=(),
+        description="The rules. Those of a variable replace those of a file, which replace those of an argument.",
+    )
+    config_file: Annotated[Path | None, _PATH] = Field(
+        default=None,
+        description="A file with settings, in lower case and without prefix, and rules: .toml, .yaml, .json.",
+    )
+    exclude: Annotated[tuple[PathMatch, ...], Read(values.read_exclude, "paths, separated by commas")] = Field(
+        default=(), description="Paths that faults never reach, whatever a rule says."
+    )
+    max_active_faults: Annotated[int, Read(values.read_bound, "a whole number, 0 or more")] = Field(
+        default=100, description="How many requests may be delayed or hanging at once; more pass untouched."
+    )
+    max_delay: Annotated[float, Read(values.read_delay_bound, "a duration: `500ms`, `30s`, `1m30s`")] = Field(
+        default=30.0, description="The longest a request is held, all delays together."
+    )
+    max_percentage: Annotated[float, Read(values.read_share, "`50` or `50%`; below 1 only with its sign: `0.5%`")] = (
+        Field(default=100.0, description="The largest share of matching requests that is faulted, all rules together.")
+    )
+    seed: Annotated[int | None, Read(values.read_whole, "a whole number")] = Field(
+        default=None, description="Makes every decision repeatable, in every process. Not set: dice."
+    )
+    dry_run: Annotated[bool, _SWITCH] = Field(default=False, description="Decide and count everything, do nothing.")
+    store: Annotated[str, Read(values.read_store, "`memory:`, or `file:` and an absolute directory")] = Field(
+        default="", description="Where the switch and the rules live. Not set: shared by all workers of this service."
+    )
+    control_token: Annotated[SecretStr | None, Read(_secret, "at least 16 printable characters without blanks")] = (
+        Field(default=None, description="Opens the control endpoint. Not set: there is no control endpoint.")
+    )
+    control_token_file: Annotated[Path | None, _PATH] = Field(
+        default=None,
+        description="A file that holds the token, in place of `control_token`; a final newline is dropped.",
+    )
+    control_path: Annotated[str, Read(values.read_control_path, "a path without a final `/`")] = Field(
+        default="/_faultware", description="Where the control endpoint is mounted."
+    )
+    control_hosts: Annotated[
+        tuple[str, ...], Read(values.read_hosts, "host names, separated by commas; `*` is any")
+    ] = Field(
+        default=(), description="Names under which the control endpoint may be called, besides this machine's own."
+    )
+    kill_file: Annotated[Path | None, _PATH] = Field(
+        default=None, description="While this file exists, the switch is killed."
+    )
+    mark_responses: Annotated[bool, _SWITCH] = Field(
+        default=True, description="Name the rule and the fault in the response header `faultware-fault`."
+    )
+    allow_production: Annotated[bool, _SWITCH] = Field(
+        default=False, description="Let faults happen where `environment` is production, prod or live."
+    )
+    environment: Annotated[str, Read(values.read_word, "a word; case does not count")] = Field(
+        default="", description="What this deployment is called."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` gives.
+
+        It reads the sources itself: it must know where each value came from, to name that place in an error and to let
+        *off* win; and no `.env` file is read unless asked for.
+        """
+        return (init_settings,)
+
+
+NAMES: Final = tuple(Settings.model_fields)
+SWITCHES: Final = tuple(
+    name for name, field in Settings.model_fields.items() if any(item is _SWITCH for item in field.metadata)
+)
+PRODUCTION: Final = frozenset({"production", "prod", "live"})
+_MAX_TOKEN_FILE: Final = 4096
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **arguments: object) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: The environment; left out: that of this process.
+        arguments: Settings by name, as a middleware was given them; None is not given.
+
+    Returns:
+        The settings; the defaults, not enabled, when nobody enables faultware or somebody says off.
+
+    Raises:
+        ConfigurationError: A setting is unknown, cannot be used, or contradicts another; all mistakes together, each
+            with its variable, argument or file. A `RuleError` if only rules are concerned, else a `SettingsError`. Of a
+            service that is not enabled only the names and the values of `enabled` are looked at, and its configuration
+            file only if nothing but that file could enable it.
+        MissingExtraError: The file is YAML, and PyYAML is not installed.
+    """
+    mistakes: list[ConfigurationError] = []
+    sources = [
+        variables_source(os.environ if environ is None else environ, NAMES, SWITCHES, mistakes),
+        arguments_source(arguments, NAMES, mistakes),
+    ]
+    said = _switches("enabled", sources, mistakes)
+    if False not in said:
+        file = _file(sources, mistakes)
+        sources.insert(1, file)
+        said += _switches("enabled", [file], mistakes)
+    if said and all(said):
+        return _weighed(sources, mistakes)
+    if mistakes:
+        raise together(mistakes)
+    return Settings()
+
+
+def _switches(name: str, sources: Iterable[Source], mistakes: list[ConfigurationError]) -> list[bool]:
+    """What each source that says anything says about a switch."""
+    said: list[bool] = []
+    for source in sources:
+        if name in source.values:
+            try:
+                said.append(values.read_switch(source.values[name]))
+            except RuleError as error:
+                mistakes.append(seen_from(error, source.label(name), SettingsError))
+    return said
+
+
+def _file(sources: Iterable[Source], mistakes: list[ConfigurationError]) -> Source:
+    """The settings in the file that the first of the sources names; empty, if none does."""
+    for source in sources:
+        if "config_file" in source.values:
+            try:
+                path = values.read_path(source.values["config_file"])
+                return Source({}) if path is None else file_source(path, NAMES, mistakes)
+            except (RuleError, SettingsError) as error:
+                mistakes.append(seen_from(error, source.label("config_file"), SettingsError))
+                break
+    return Source({})
+
+
+def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> Settings:
+    """The settings that follow from the sources, the first of which wins, except for the switches."""
+    given: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    for source in reversed(sources):
+        given.update(source.values)
+        labels.update((name, source.label(name)) for name in source.values)
+    given["enabled"] = True
+    given["armed"] = all(_switches("armed", sources, mistakes))
+    _read_token_file(given, labels, mistakes)
+    try:
+        settings = Settings(**cast("Any", given))
+    except ValidationError as error:
+        mistakes += [_mistake(detail, labels) for detail in error.errors(include_url=False, include_input=False)]
+        raise together(mistakes) from None
+    if settings.environment in PRODUCTION and not settings.allow_production:
+        hint = "set FAULTWARE_ALLOW_PRODUCTION=true if they are wanted there"
+        message = f"faults are refused in {settings.environment}"
+        mistakes.append(SettingsError(message, where=labels["environment"], hint=hint))
+    if mistakes:
+        raise together(mistakes)
+    return settings
+
+
+def _read_token_file(given: dict[str, object], labels: dict[str, str], mistakes: list[ConfigurationError]) -> None:
+    """Put the content of `control_token_file` in place of `control_token`."""
+    if "control_token_file" not in given:
+        return
+    label = labels["control_token_file"]
+    if "control_token" in given:
+        message = f"this and {labels['control_token']} exclude each other"
+        mistakes.append(SettingsError(message, where=label, hint="leave one out"))
+        return
+    try:
+        path = values.read_path(given["control_token_file"])
+        if path is None:
+            return
+        token = read_bytes(path, _MAX_TOKEN_FILE).decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        mistakes.append(SettingsError("the token is not UTF-8", where=label))
+    except (RuleError, SettingsError) as error:
+        mistakes.append(seen_from(error, label, SettingsError))
+        del given["control_token_file"]
+    else:
+        given["control_token"], labels["control_token"] = token, label
+
+
+def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationError:
+    name = str(detail["loc"][0])
+    cause = detail.get("ctx", {}).get("error")
+    if not isinstance(cause, RuleError):
+        return SettingsError("this is not possible", where=labels[name])
+    return seen_from(cause, labels[name], RuleError if name == "rules" else SettingsError)

@@ -1,0 +1,45 @@
+"""Who may use the control endpoint: whoever shows the token, through a name that is allowed.
+
+Where a request comes from is never a credential: behind a proxy every client looks like loopback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Guard:
+    """Checks the token and the name.
+
+    Args:
+        token: The secret; only its digest is kept.
+        hosts: Names under which the endpoint may be addressed, besides those of this machine; `*`: any.
+    """
+
+    __slots__ = ("_any_host", "_digest", "_hosts")
+
+    def __init__(self, token: str, hosts: Iterable[str] = ()) -> None:
+        self._digest = _digest(token)
+        self._hosts = _LOCAL | {host.lower().rstrip(".").strip("[]") for host in hosts}
+        self._any_host = "*" in self._hosts
+
+    def admits(self, authorization: str) -> bool:
+        """Whether an `Authorization` header carries the token (RFC 6750, section 2.1), in constant time."""
+        scheme, _, token = authorization.strip().partition(" ")
+        # Digests have one length and are ASCII, so that the comparison tells nothing and never fails.
+        return hmac.compare_digest(_digest(token.strip()), self._digest) and scheme.lower() == "bearer"
+
+    def allows_host(self, host: str) -> bool:
+        """Whether the name the client used is allowed: a web page that rebinds its own name to this machine is not."""
+        return self._any_host or host in self._hosts
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,110 @@
+"""Why a described request would or would not be faulted.
+
+Reads the rules as they are loaded; rolls and counts nothing.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from faultware.control.messages import Problem
+from faultware.core.rendering import duration, number
+from faultware.core.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from faultware.core.ruleset import LiveRule
+    from faultware.runtime.injector import Injector
+
+
+def explain(injector: Injector, described: Mapping[str, Any]) -> dict[str, Any]:
+    """For each rule: whether it matches, which conditions fail, what keeps it out, what would be rolled.
+
+    Args:
+        injector: Whose rules are asked.
+        described: `method`, `path` (may carry a query), `query`, `headers`, `client`.
+    """
+    request = _request(described)
+    now = injector.clocks.monotonic()
+    groups: set[str] = set()
+    entries = []
+    escape = 1.0
+    for live in injector.live_rules():
+        entry = _explain_rule(injector, live, request, groups, now)
+        entries.append(entry)
+        if entry["takes_part"]:
+            escape *= 1 - live.rule.percentage / 100
+    chance = 0.0 if injector.switch.killed else 100 * (1 - escape)
+    return {
+        "state": "killed" if injector.switch.killed else "armed",
+        "request": {"method": request.method, "path": request.path, "query": request.query_string},
+        "chance_percentage": round(chance, 6),
+        "rules": entries,
+    }
+
+
+def _explain_rule(injector: Injector, live: LiveRule, request: Request, groups: set[str], now: float) -> dict[str, Any]:
+    rule = live.rule
+    failed = rule.match.failures(request)
+    hindrance = "" if failed else _hindrance(injector, live, request, groups, now)
+    if not failed and rule.group:
+        groups.add(rule.group)
+    rolls = [f"{number(rule.percentage)}% for the rule"]
+    rolls += [f"{number(fault.percentage)}% for {fault.kind}" for fault in rule.faults if fault.percentage != 100]
+    if rule.every is not None:
+        rolls.insert(0, f"every {rule.every}th match of this worker")
+    if rule.count is not None:
+        rolls.append(f"at most {rule.count} times in this worker")
+    if rule.sample_by is not None:
+        key = rule.sample_by.key(request)
+        rolls.append(f"sticks to {rule.sample_by}" + ("" if key is not None else ", which this request has not"))
+    return {
+        "name": rule.name,
+        "rule": str(rule),
+        "matches": not failed,
+        "failed": failed,
+        "hindrance": hindrance or None,
+        "takes_part": not failed and not hindrance,
+        "rolls": rolls,
+        "faults": [fault.kind for fault in rule.faults],
+        "expires_in": None if live.deadline == float("inf") else duration(max(0.0, live.deadline - now)),
+        "matched": live.tally.matched,
+        "rolled": live.tally.rolled,
+        "injected": sum(live.tally.injected.values()),
+    }
+
+
+def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set[str], now: float) -> str:
+    rule = live.rule
+    if not injector.exemptions.allow(rule, request.path):
+        return "excluded: the path is exempt and the rule does not name it exactly"
+    if request.is_preflight and "OPTIONS" not in rule.match.methods:
+        return "excluded: a preflight is left alone unless the rule names OPTIONS"
+    if rule.group in groups:
+        return f"another rule of the group {rule.group} matches first"
+    if now >= live.deadline:
+        return "expired"
+    return ""
+
+
+def _request(described: Mapping[str, Any]) -> Request:
+    path, _, query = str(described.get("path", "/")).partition("?")
+    if not path.startswith("/"):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "path begins with /")
+    return Request(
+        str(described.get("method", "GET")).upper(),
+        path,
+        query_string=str(described.get("query", query)),
+        headers=list(_header_lines(described.get("headers", {}))),
+        client=str(described.get("client", "")),
+    )
+
+
+def _header_lines(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        for line in value if isinstance(value, list) else [value]:
+            if not isinstance(line, str):
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"headers.{name[:40]} must be a text or a list of texts")
+            yield name, line

@@ -1,0 +1,221 @@
+"""What can be asked of the control endpoint. Each operation is given a request that has been admitted and routed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from faultware.config.oneline import parse_rules
+from faultware.config.quantities import parse_duration
+from faultware.control.explaining import explain
+from faultware.control.messages import Answer, ControlRequest, Problem
+from faultware.core.rendering import rule_document
+from faultware.core.rules import NAME, NAME_HINT
+from faultware.errors import RuleError, StoreError
+from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from faultware.core.rules import Rule
+    from faultware.runtime.build import Service
+    from faultware.state.store import Snapshot
+
+
+class Operations:
+    """The operations on one service.
+
+    Args:
+        service: What is controlled.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._settings = service.settings
+        self._injector = service.injector
+        self._switch = service.injector.switch
+        self._events = service.events
+        self._wall = service.injector.clocks.wall
+
+    def status(self, request: ControlRequest, _name: str) -> Answer:
+        """Whether faults may happen, since when and by whom, and what this worker does now."""
+        return self._status(self._switch.store.read())
+
+    def kill(self, request: ControlRequest, _name: str) -> Answer:
+        """Stop all faults and release every request that is held. May be repeated."""
+        data = _read_object(request, {"reason": str}) if request.body else {}
+        reason = str(data.get("reason", ""))[:200]
+        self._injector.tell(SwitchKilled(self._wall(), _actor(request), reason))
+        try:
+            snapshot = self._switch.kill(_actor(request), reason)
+        except StoreError as error:
+            # The killed bit is up all the same: what did not work is to write down who did it and why.
+            self._injector.holding.release_all()
+            self._injector.failed("store", error)
+            return Answer({"state": "killed", "warning": str(error)})
+        self._injector.refresh()
+        return self._status(snapshot)
+
+    def arm(self, request: ControlRequest, _name: str) -> Answer:
+        """Let faults happen, until killed or for a time."""
+        data = _read_object(request, {"for": str}) if request.body else {}
+        seconds = None
+        if "for" in data:
+            try:
+                seconds = parse_duration(data["for"])
+            except RuleError as error:
+                raise error.inside("for") from None
+        snapshot = self._switch.arm(_actor(request), seconds)
+        self._injector.tell(SwitchArmed(self._wall(), _actor(request), snapshot.armed_until))
+        self._injector.refresh()
+        return self._status(snapshot)
+
+    def get_rules(self, request: ControlRequest, _name: str) -> Answer:
+        """The rules in force, in a form that can be put back."""
+        snapshot = self._switch.store.read()
+        return Answer({"rules": self._switch.documents(snapshot)}, version=snapshot.version)
+
+    def put_rules(self, request: ControlRequest, _name: str) -> Answer:
+        """Replace all rules."""
+        snapshot = self._switch.replace_rules(_rules(_read_json(request)), if_version=self._if_match(request))
+        self._changed(request, snapshot)
+        return Answer({"rules": self._switch.documents(snapshot)}, version=snapshot.version)
+
+    def get_rule(self, request: ControlRequest, name: str) -> Answer:
+        """One rule."""
+        return self._rule(self._switch.store.read(), name, HTTPStatus.OK)
+
+    def put_rule(self, request: ControlRequest, name: str) -> Answer:
+        """Add or replace one rule; its name stands in the path and may stand in the body."""
+        data = _read_json(request)
+        if not isinstance(data, dict):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "send one rule as a JSON object")
+        if not NAME.fullmatch(name):
+            raise RuleError(f"{name[:80]!r} is not a rule name", where="name", hint=NAME_HINT)
+        if data.get("name", name) != name:
+            raise RuleError("the names in the path and in the body differ", where=name, hint="leave one out")
+        (rule,) = _rules({**data, "name": name})
+        existed = any(document["name"] == name for document in self._switch.documents(self._switch.store.read()))
+        snapshot = self._switch.put_rule(rule, if_version=self._if_match(request))
+        self._changed(request, snapshot)
+        return self._rule(snapshot, name, HTTPStatus.OK if existed else HTTPStatus.CREATED)
+
+    def delete_rule(self, request: ControlRequest, name: str) -> Answer:
+        """Take one rule away."""
+        try:
+            snapshot = self._switch.delete_rule(name, if_version=self._if_match(request))
+        except KeyError:
+            raise _no_rule(name) from None
+        self._changed(request, snapshot)
+        return Answer(status=HTTPStatus.NO_CONTENT)
+
+    def parse(self, request: ControlRequest, _name: str) -> Answer:
+        """Turn the one-line form into documents, and back into lines; nothing is changed."""
+        data = _read_object(request, {"rules": str})
+        if "rules" not in data:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, 'send {"rules": "/payments 10% abort 503"}')
+        rules = parse_rules(data["rules"])
+        return Answer({"rules": [rule_document(rule) for rule in rules], "lines": [str(rule) for rule in rules]})
+
+    def explain(self, request: ControlRequest, _name: str) -> Answer:
+        """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
+        fields = {"method": str, "path": str, "query": str, "headers": dict, "client": str}
+        return Answer(explain(self._injector, _read_object(request, fields)))
+
+    def events(self, request: ControlRequest, _name: str) -> Answer:
+        """What happened in this worker since an event's number."""
+        given = parse_qs(request.query_string, keep_blank_values=True).get("since", ["0"])[-1]
+        if not (given.isascii() and given.isdigit() and len(given) < 19):
+            raise Problem(HTTPStatus.BAD_REQUEST, "since is the number of the last event that was seen")
+        events, lost = self._events.since(int(given))
+        return Answer({"events": events, "lost": lost, "worker": _worker()})
+
+    def metrics(self, request: ControlRequest, _name: str) -> Answer:
+        """The metrics of this service and nothing else of the registry."""
+        text, content_type = self._injector.metrics.render(request.headers.get("accept", ""))
+        return Answer(text=text, content_type=content_type)
+
+    def _status(self, snapshot: Snapshot) -> Answer:
+        readings = self._injector.readings()
+        data = {
+            "state": "killed" if self._switch.killed else "armed",
+            "rules": len(self._switch.rules(snapshot)),
+            "active_faults": readings.active_faults,
+            "version": snapshot.version,
+            "since": snapshot.changed_at,
+            "by": snapshot.actor,
+            "reason": snapshot.reason,
+            "armed_until": snapshot.armed_until,
+            "dry_run": self._settings.dry_run,
+            "max_active_faults": self._settings.max_active_faults,
+            "held": len(self._injector.holding),
+            "reload_successful": readings.last_reload_successful,
+            "store": self._switch.store.url,
+            "worker": _worker(),
+        }
+        return Answer(data, version=snapshot.version)
+
+    def _rule(self, snapshot: Snapshot, name: str, status: HTTPStatus) -> Answer:
+        for document in self._switch.documents(snapshot):
+            if document["name"] == name:
+                return Answer(document, status=status, version=snapshot.version)
+        raise _no_rule(name)
+
+    def _changed(self, request: ControlRequest, snapshot: Snapshot) -> None:
+        names = tuple(str(document["name"]) for document in self._switch.documents(snapshot))
+        self._injector.tell(RulesChanged(self._wall(), _actor(request), snapshot.version, names))
+        self._injector.refresh()
+
+    def _if_match(self, request: ControlRequest) -> int | None:
+        """The version a client insists on (RFC 9110, section 13.1.1); a proxy may have weakened the tag."""
+        tag = request.headers.get("if-match", "*").strip()
+        if tag == "*":
+            return None
+        number = tag.removeprefix("W/").strip('"')
+        if not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise Problem(HTTPStatus.PRECONDITION_FAILED, f"no version has the tag {tag[:40]}")
+        if int(number) != self._switch.store.read().version:
+            raise Problem(HTTPStatus.PRECONDITION_FAILED, "somebody changed the rules meanwhile: read them again")
+        return int(number)
+
+
+def _read_json(request: ControlRequest) -> object:
+    from faultware.config.documents import load_json  # noqa: PLC0415  (loads pydantic: not at import)
+
+    try:
+        return load_json(request.body, "body")
+    except RuleError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+
+
+def _read_object(request: ControlRequest, fields: Mapping[str, type]) -> dict[str, Any]:
+    data = _read_json(request)
+    if not isinstance(data, dict):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "send a JSON object")
+    for name, value in data.items():
+        if name not in fields:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown field {name[:40]!r}; known: {', '.join(fields)}")
+        if not isinstance(value, fields[name]):
+            kind = "a text" if fields[name] is str else "an object"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be {kind}")
+    return data
+
+
+def _rules(data: object) -> Sequence[Rule]:
+    from faultware.config.documents import read_rules  # noqa: PLC0415
+
+    return read_rules(data)
+
+
+def _no_rule(name: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no rule named {name[:80]!r}")
+
+
+def _actor(request: ControlRequest) -> str:
+    return f"control token from {request.client or 'an unknown address'}"
+
+
+def _worker() -> dict[str, object]:
+    return {"host": socket.gethostname(), "pid": os.getpid()}

@@ -1,0 +1,110 @@
+"""The control endpoint: one table of routes, one function from request to response.
+
+JSON goes in and out, errors are problem documents, and nothing changes by GET. It stands before all rules, so that no
+fault can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
+
+from faultware.control.auth import Guard
+from faultware.control.messages import MAX_BODY, Answer, ControlRequest, Problem
+from faultware.control.operations import Operations
+from faultware.core.request import Request
+from faultware.errors import FaultwareError
+
+if TYPE_CHECKING:
+    from faultware.control.messages import ControlResponse
+    from faultware.runtime.build import Service
+
+Handler: TypeAlias = Callable[[ControlRequest, str], Answer]
+
+_CHALLENGE: Final = {"www-authenticate": 'Bearer realm="faultware"'}
+_NAMED: Final = "/rules/"
+
+
+def mount(service: Service) -> Control | None:
+    """The control endpoint of a service; None without a token: then nothing is mounted."""
+    token = service.settings.control_token
+    return None if token is None else Control(service, token.get_secret_value())
+
+
+class Control:
+    """Answers below the control path.
+
+    Args:
+        service: What is controlled.
+        token: Whoever shows it may do everything.
+    """
+
+    def __init__(self, service: Service, token: str) -> None:
+        self._prefix = service.settings.control_path
+        self._below = self._prefix + "/"
+        self._guard = Guard(token, service.settings.control_hosts)
+        self._injector = service.injector
+        operations = Operations(service)
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/status": {"GET": operations.status},
+            "/kill": {"POST": operations.kill},
+            "/arm": {"POST": operations.arm},
+            "/rules": {"GET": operations.get_rules, "PUT": operations.put_rules},
+            _NAMED: {"GET": operations.get_rule, "PUT": operations.put_rule, "DELETE": operations.delete_rule},
+            "/parse": {"POST": operations.parse},
+            "/explain": {"POST": operations.explain},
+            "/events": {"GET": operations.events},
+            "/metrics": {"GET": operations.metrics},
+        }
+
+    def owns(self, path: str) -> bool:
+        """Whether a decoded path is the endpoint's and no longer the application's."""
+        return path.startswith(self._below) or path == self._prefix
+
+    def below(self, path: str) -> str:
+        """What follows the control path in a path that it owns."""
+        return path[len(self._prefix) :]
+
+    def handle(self, request: ControlRequest) -> ControlResponse:
+        """Answer a request; nothing is raised."""
+        try:
+            return self._answer(request).render()
+        except Problem as problem:
+            return problem.render()
+        except FaultwareError as error:
+            return Problem.of(error).render()
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            self._injector.failed("control", error)
+            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a bug in faultware; it was counted").render()
+
+    def _answer(self, request: ControlRequest) -> Answer:
+        self._admit(request)
+        name = ""
+        methods = self._routes.get(request.path)
+        if methods is None and request.path.startswith(_NAMED):
+            name = request.path.removeprefix(_NAMED)
+            methods = self._routes[_NAMED]
+        if methods is None or (request.path == _NAMED):
+            known = ", ".join(route.replace(_NAMED, "/rules/{name}") for route in self._routes)
+            raise Problem(HTTPStatus.NOT_FOUND, f"there is no {quote(request.path[:80])} here; there are {known}")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in methods:
+            allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+            detail = f"{request.method[:20]} does nothing here; allowed: {allow}"
+            raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
+        if len(request.body) > MAX_BODY:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes")
+        if request.body and request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as content-type: application/json")
+        return methods[method](request, name)
+
+    def _admit(self, request: ControlRequest) -> None:
+        if not self._guard.admits(request.headers.get("authorization", "")):
+            detail = "send the control token as authorization: Bearer …"
+            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=_CHALLENGE)
+        host = Request(headers=[("host", request.headers.get("host", ""))]).host
+        if not self._guard.allows_host(host):
+            detail = f"the host {host[:80]!r} is not allowed here; FAULTWARE_CONTROL_HOSTS names those that are"
+            raise Problem(HTTPStatus.FORBIDDEN, detail)

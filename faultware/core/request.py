@@ -1,0 +1,118 @@
+"""One request, as far as rules can see it.
+
+The adapters subclass `Request` so that nothing is decoded before a rule asks for it. Header values are Latin-1 text,
+as HTTP has it (RFC 9110, section 5.5); query and cookie values are decoded as a framework would decode them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Fields: TypeAlias = Mapping[str, tuple[str, ...]]
+
+# A query with more fields than this is read no further: nobody needs them to match, and reading them costs time.
+MAX_FIELDS = 1000
+
+
+class Request:
+    """A request described by values that are already at hand: for tests, for `explain`, and as the adapters' base.
+
+    Args:
+        method: In capitals, as on the wire.
+        path: The path the application routes by: decoded, without the mount prefix and without the query.
+        query_string: What follows the question mark, not decoded.
+        headers: Name and value of each header line; a repeated header is given as several pairs.
+        client: The address of the peer, without its port; empty when there is none.
+    """
+
+    path: str
+
+    def __init__(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        *,
+        query_string: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        client: str = "",
+    ) -> None:
+        self._method = method
+        self.path = path
+        self._query_string = query_string
+        self._header_lines = headers
+        self._client = client
+
+    @property
+    def method(self) -> str:
+        """In capitals, as on the wire."""
+        return self._method
+
+    @property
+    def query_string(self) -> str:
+        """What follows the question mark, not decoded."""
+        return self._query_string
+
+    @property
+    def client(self) -> str:
+        """The peer's address, or an empty string."""
+        return self._client
+
+    def header_lines(self) -> Iterable[tuple[str, str]]:
+        """Every header line, in the order of the wire."""
+        return self._header_lines
+
+    def has_header(self, names: frozenset[str]) -> bool:
+        """Whether there is a header of one of these names, given in lower case."""
+        return not names.isdisjoint(self.headers)
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """The lines of one header, whose name is given in lower case."""
+        return self.headers.get(name, ())
+
+    @cached_property
+    def headers(self) -> Fields:
+        """Header lines by lower-case name."""
+        return _gather((name.lower(), value) for name, value in self.header_lines())
+
+    @cached_property
+    def query(self) -> Fields:
+        """Query fields by name, percent-decoded; a field without `=` is an empty string."""
+        if not self.query_string:
+            return {}
+        pairs = self.query_string.split("&", MAX_FIELDS)[:MAX_FIELDS]
+        return _gather(parse_qsl("&".join(pairs), keep_blank_values=True, errors="replace"))
+
+    @cached_property
+    def cookies(self) -> Fields:
+        """Cookies by name (RFC 6265, section 4.2): quotes around a value are not part of it."""
+        crumbs = ";".join(self.header("cookie")).split(";", MAX_FIELDS)[:MAX_FIELDS]
+        pairs = (crumb.partition("=") for crumb in crumbs if "=" in crumb)
+        return _gather((name.strip(), value.strip().strip('"')) for name, _, value in pairs)
+
+    @property
+    def host(self) -> str:
+        """The name the client asked for: lower case, without port, trailing dot and the brackets of IPv6."""
+        lines = self.header("host")
+        if len(lines) != 1:
+            return ""
+        value = lines[0].strip().lower()
+        if value.startswith("["):
+            return value[1:].partition("]")[0]
+        return value.partition(":")[0].rstrip(".")
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks for leave to send another request (Fetch, section 3.2.2)."""
+        return self.method == "OPTIONS" and bool(self.header("access-control-request-method"))
+
+
+def _gather(pairs: Iterable[tuple[str, str]]) -> Fields:
+    gathered: dict[str, list[str]] = {}
+    for name, value in pairs:
+        gathered.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in gathered.items()}

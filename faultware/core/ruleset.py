@@ -1,0 +1,271 @@
+"""The rules in force, filed so that a request only meets those that could match it.
+
+Each rule is filed under the one condition it cannot do without that the fewest rules share: a literal part of its path,
+or a header, query field or cookie. What depends on the path alone is remembered by path, with a bound on entries and
+on length. So the cost of a request does not depend on the number of rules that do not match it. Rules without
+any such condition are tried on every new path; `scanned` names them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from faultware.core.exemptions import Exemptions
+from faultware.core.faults import Delay
+from faultware.core.plan import Injection, Plan
+from faultware.errors import RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from faultware.core.matching import PathMatch, TextMatch
+    from faultware.core.request import Fields, Request
+    from faultware.core.rules import Rule
+
+MAX_REMEMBERED: Final = 4096
+MAX_REMEMBERED_LENGTH: Final = 256
+
+# A literal part of a path; or a field's name, with or without its value.
+Key: TypeAlias = str | tuple[str, ...]
+_NEVER: Final = math.inf
+
+
+class Tally:
+    """What became of the requests one rule saw, in this process. The numbers only grow.
+
+    `tickets` numbers the hits of a rule with a count, `turns` the matches of a rule with `every`; drawing from them
+    is atomic.
+    """
+
+    __slots__ = ("injected", "matched", "rolled", "suppressed", "tickets", "turns")
+
+    def __init__(self) -> None:
+        self.matched = 0
+        self.rolled = 0
+        self.injected: Counter[str] = Counter()
+        self.suppressed: Counter[str] = Counter()
+        self.tickets = count()
+        self.turns = count(1)
+
+
+class LiveRule:
+    """A rule in force, with its tally and the moment it expires.
+
+    Args:
+        rule: The rule.
+        deadline: On the injector's monotonic clock, in seconds; infinite: never.
+        tally: Kept when the same rule is loaded again, so that a count is not given twice.
+    """
+
+    __slots__ = ("deadline", "has_conditions", "is_plain", "order", "percentage", "rule", "tally", "whole")
+
+    def __init__(self, rule: Rule, deadline: float = _NEVER, tally: Tally | None = None) -> None:
+        self.rule = rule
+        self.deadline = deadline
+        self.tally = tally or Tally()
+        self.order = 0
+        # What the engine asks of every request, decided once.
+        self.percentage = rule.percentage
+        self.has_conditions = bool(rule.match.conditions)
+        self.is_plain = rule.every is None and rule.count is None and rule.sample_by is None
+        # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
+        self.whole: Plan | None = None
+        if len(rule.faults) == 1 and not isinstance(rule.faults[0], Delay) and rule.faults[0].percentage == 100:
+            self.whole = Plan((Injection(self, rule.faults[0].kind),), terminal=rule.faults[0])
+
+
+class RuleSet:
+    """An immutable set of rules with its index.
+
+    Args:
+        live: The rules, in the order in which they are tried.
+        exemptions: Paths that rules do not reach.
+
+    Raises:
+        RuleError: Two rules have one name.
+    """
+
+    def __init__(self, live: Iterable[LiveRule] = (), exemptions: Exemptions | None = None) -> None:
+        self.live = tuple(live)
+        self.exemptions = exemptions or Exemptions()
+        self.is_mortal = any(entry.deadline != _NEVER for entry in self.live)
+        names: set[str] = set()
+        for order, entry in enumerate(self.live):
+            entry.order = order
+            if entry.rule.name in names:
+                message = f"the name {entry.rule.name!r} is used twice"
+                raise RuleError(message, where=entry.rule.name, hint="a name is unique: rename or remove one of them")
+            names.add(entry.rule.name)
+        self._index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in (*_PATH_KINDS, *_FIELD_KINDS)}
+        self._anywhere: list[LiveRule] = []
+        self._file()
+        self._exact, self._under, self._segment = (self._index[kind] for kind in ("exact", "under", "segment"))
+        self._lengths = [
+            (self._index[kind], kind == "prefix", sorted({len(text) for text in self._index[kind]}))
+            for kind in ("prefix", "suffix")
+            if self._index[kind]
+        ]
+        # The rules found for a path before, unless there are none.
+        self.known: dict[str, tuple[LiveRule, ...]] = {}
+        # Paths on which no rule can match unless a field brings one in. What is remembered is printable ASCII only, so
+        # that adapters may ask for a path before it is decoded (WSGI) and before its framework overlooks a newline.
+        self.quiet: dict[str, bool] = {}
+        cookie = {"cookie"} if self._index["cookie"] else set()
+        self.header_names = frozenset({str(key[0]) for key in self._index["header"]} | cookie)
+        self.has_query = bool(self._index["query"])
+        self._has_fields = bool(self.header_names) or self.has_query
+
+    @property
+    def scanned(self) -> list[str]:
+        """The names of the rules that are tried on every new path for want of a condition to file them under."""
+        return [entry.rule.name for entry in self._anywhere if not _matches_everything(entry.rule)]
+
+    def find(self, path: str) -> tuple[LiveRule, ...]:
+        """The rules whose path condition holds and that are not filed under a header, query field or cookie."""
+        if path in self.quiet:
+            return ()
+        found = self.known.get(path)
+        if found is None:
+            found = self._look_up(path)
+            if len(path) <= MAX_REMEMBERED_LENGTH and path.isascii() and path.isprintable():
+                self._remember(path, found)
+        return found
+
+    def candidates(self, request: Request) -> Sequence[LiveRule]:
+        """Every rule that could match, in order: all of them accept the path; the other conditions are still open."""
+        found = self.find(request.path)
+        if not self._has_fields:
+            return found
+        more = [entry for entry in self._find_by_fields(request) if self._accepts_path(entry, request.path)]
+        return sorted({*found, *more}, key=_order) if more else found
+
+    def _remember(self, path: str, found: tuple[LiveRule, ...]) -> None:
+        if found:
+            if len(self.known) >= MAX_REMEMBERED:
+                self.known.clear()
+            self.known[path] = found
+        else:
+            if len(self.quiet) >= MAX_REMEMBERED:
+                self.quiet.clear()
+            self.quiet[path] = True
+
+    def _look_up(self, path: str) -> tuple[LiveRule, ...]:
+        hits = self._anywhere.copy()
+        if path in self._exact:
+            hits += self._exact[path]
+        under = self._under
+        if under:
+            if path in under:
+                hits += under[path]
+            end = path.rfind("/")
+            while end > 0:
+                above = path[:end]
+                if above in under:
+                    hits += under[above]
+                end = path.rfind("/", 0, end)
+        for index, from_start, lengths in self._lengths:
+            for length in lengths:
+                hits += index.get(path[:length] if from_start else path[-length:], ())
+        if self._segment:
+            for segment in set(path.split("/")):
+                hits += self._segment.get(segment, ())
+        if not hits:
+            return ()
+        return tuple(entry for entry in sorted(set(hits), key=_order) if self._accepts_path(entry, path))
+
+    def _accepts_path(self, entry: LiveRule, path: str) -> bool:
+        condition = entry.rule.match.path
+        return (condition is None or condition.accepts(path)) and self.exemptions.allow(entry.rule, path)
+
+    def _find_by_fields(self, request: Request) -> Iterator[LiveRule]:
+        if self.header_names and request.has_header(self.header_names):
+            yield from _filed(self._index["header"], request.headers)
+            if self._index["cookie"]:
+                yield from _filed(self._index["cookie"], request.cookies)
+        if self.has_query and request.query_string:
+            yield from _filed(self._index["query"], request.query)
+
+    def _file(self) -> None:
+        keys = [list(_keys(entry.rule)) for entry in self.live]
+        shared = Counter(key for own in keys for key in own)
+        for entry, own in zip(self.live, keys, strict=True):
+            if own:
+                kind, key = min(own, key=lambda key: shared[key])
+                self._index[kind].setdefault(key, []).append(entry)
+            else:
+                self._anywhere.append(entry)
+
+
+_PATH_KINDS: Final = ("exact", "under", "prefix", "suffix", "segment")
+_FIELD_KINDS: Final = ("header", "query", "cookie")
+
+
+def _filed(index: dict[Key, list[LiveRule]], fields: Fields) -> Iterator[LiveRule]:
+    """The rules filed under a field's presence, or under one of its values."""
+    for name, values in fields.items():
+        yield from index.get((name,), ())
+        for value in values:
+            yield from index.get((name, value), ())
+
+
+def _order(entry: LiveRule) -> int:
+    return entry.order
+
+
+def _matches_everything(rule: Rule) -> bool:
+    path = rule.match.path
+    return path is None or (path.value in ("/", "/**") and path.kind in ("segments", "glob") and not path.invert)
+
+
+def _keys(rule: Rule) -> Iterator[tuple[str, Key]]:
+    """What a rule can be filed under; the path comes first, since it is remembered."""
+    if rule.match.path is not None:
+        yield from _path_filing(rule.match.path)
+    for kind, pairs in (("header", rule.match.headers), ("query", rule.match.query), ("cookie", rule.match.cookies)):
+        for name, text in pairs:
+            yield from _field_filing(kind, name, text)
+
+
+def _field_filing(kind: str, name: str, text: TextMatch) -> Iterator[tuple[str, Key]]:
+    if text.kind == "present":
+        if text.present is not text.invert:
+            yield kind, (name,)
+    elif text.kind == "exact" and not text.ignore_case and not text.invert:
+        yield kind, (name, text.value)
+    else:
+        yield kind, (name,)
+
+
+def _path_filing(path: PathMatch) -> Iterator[tuple[str, Key]]:
+    if path.ignore_case or path.invert:
+        return
+    match path.kind:
+        case "exact" | "prefix" | "suffix":
+            yield path.kind, path.value
+        case "segments":
+            if path.value.strip("/"):
+                yield "under", path.value.rstrip("/")
+        case "glob" | "template":
+            yield from _wild_filing(path.value)
+        case "contains" | "regex":
+            return
+
+
+def _wild_filing(pattern: str) -> Iterator[tuple[str, Key]]:
+    """Literal segments in front, or any literal segment. A `{` or `*` anywhere in a segment makes it wild."""
+    segments = pattern.split("/")[1:]
+    literal = list(takewhile(_is_literal, segments))
+    if len(literal) == len(segments):
+        yield "exact", pattern
+    elif any(literal):
+        yield "under", "/" + "/".join(literal)
+    for segment in segments:
+        if segment and _is_literal(segment):
+            yield "segment", segment
+
+
+def _is_literal(segment: str) -> bool:
+    return "*" not in segment and not segment.startswith("{")

@@ -1,0 +1,171 @@
+"""The composition root: settings in, a live injector out."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypedDict
+
+from faultware.core.engine import Engine, Limits
+from faultware.core.exemptions import Exemptions
+from faultware.core.sampling import Dice
+from faultware.errors import SettingsError, StoreError
+from faultware.runtime.exceptions import Exceptions
+from faultware.runtime.injector import Injector
+from faultware.runtime.switch import Clocks, Switch
+from faultware.state.file import FileStore
+from faultware.state.memory import MemoryStore
+from faultware.state.service import embedded_directory
+from faultware.state.store import Snapshot
+from faultware.telemetry.events import EventRing
+from faultware.telemetry.logs import LogObserver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from faultware.config.settings import Settings
+    from faultware.core.matching import PathMatch
+    from faultware.core.rules import Rule
+    from faultware.runtime.exceptions import Registration
+    from faultware.state.store import Store
+    from faultware.telemetry.prometheus import Metrics
+
+_log = logging.getLogger("faultware")
+
+
+class Options(TypedDict, total=False):
+    """What both middlewares take as keyword arguments; all but the last five have a variable that wins over them.
+
+    See docs/reference/settings.md for the settings. `rules` is the one-line form, a `pathlib.Path` of a file, or `Rule`
+    objects. `exceptions` are those that `raise` may throw; `registry` is the Prometheus registry, if not the default
+    one. `clock` (monotonic seconds), `random` (an even draw from [0, 1)) and `environ` are for tests.
+    """
+
+    enabled: bool | str
+    armed: bool | str
+    rules: str | Path | Iterable[Rule | str]
+    config_file: str | Path
+    exclude: str | Iterable[str | PathMatch]
+    max_active_faults: int
+    max_delay: str
+    max_percentage: float | str
+    seed: int
+    dry_run: bool
+    store: str
+    control_token: str
+    control_token_file: str | Path
+    control_path: str
+    control_hosts: str | Iterable[str]
+    kill_file: str | Path
+    mark_responses: bool
+    allow_production: bool
+    environment: str
+    exceptions: Registration
+    registry: CollectorRegistry
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that hosts its own chaos.
+
+    Args:
+        settings: What was asked for.
+        injector: The live object.
+        events: What happened in this process lately.
+    """
+
+    settings: Settings
+    injector: Injector
+    events: EventRing
+
+
+def build(options: Options) -> Service | None:
+    """Read the settings and set everything up; None: not enabled, and nothing was.
+
+    Raises:
+        ConfigurationError: Something cannot be used; the service must not start.
+    """
+    # pydantic-settings loads asyncio and takes longer than all the rest: not before somebody builds a middleware.
+    from faultware.config.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(
+        options.get("environ"), **{name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    )
+    if not settings.enabled:
+        return None
+    clocks = Clocks(options.get("clock", time.monotonic), time.time)
+    exceptions = Exceptions(options.get("exceptions", ()))
+    switch = Switch(
+        _store(settings, clocks),
+        settings.rules,
+        exceptions=exceptions,
+        clocks=clocks,
+        kill_file=settings.kill_file,
+    )
+    events = EventRing()
+    injector = Injector(
+        switch,
+        Engine(
+            Dice(options.get("random", random.random), settings.seed),
+            Limits(settings.max_delay, settings.max_percentage),
+        ),
+        exemptions=Exemptions(settings.exclude),
+        exceptions=exceptions,
+        observers=(events, LogObserver(clocks.monotonic)),
+        clocks=clocks,
+        max_active_faults=settings.max_active_faults,
+        dry_run=settings.dry_run,
+        metrics=_metrics(options.get("registry")),
+    )
+    _announce(settings, injector)
+    return Service(settings, injector, events)
+
+
+_MOST_ANNOUNCED: Final = 10
+_NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "random", "registry"})
+
+
+def _store(settings: Settings, clocks: Clocks) -> Store:
+    now = clocks.wall()
+    initial = Snapshot(1, killed=not settings.armed, created_at=now, changed_at=now, actor="settings")
+    if settings.store == "memory:":
+        return MemoryStore(initial)
+    if settings.store:
+        try:
+            return FileStore(Path(settings.store.removeprefix("file:")), initial)
+        except StoreError as error:
+            hint = "a directory that this user can write to, on a local file system"
+            raise SettingsError(str(error), where="FAULTWARE_STORE", hint=hint) from None
+    try:
+        return FileStore(embedded_directory(), initial)
+    except StoreError as error:
+        _log.warning("the kill switch reaches this process only, set FAULTWARE_STORE=file:/a/directory: %s", error)
+        return MemoryStore(initial)
+
+
+def _metrics(registry: CollectorRegistry | None) -> Metrics:
+    # Loaded late, like the settings: whoever only imports a middleware does not pay for it.
+    from faultware.telemetry.prometheus import Metrics  # noqa: PLC0415
+
+    return Metrics.on(registry)
+
+
+def _announce(settings: Settings, injector: Injector) -> None:
+    """Say at the start that faults may happen here, which, and how they are stopped."""
+    live = injector.live_rules()
+    rules = "; ".join(str(entry.rule) for entry in live[:_MOST_ANNOUNCED])
+    if len(live) > _MOST_ANNOUNCED:
+        rules += f"; and {len(live) - _MOST_ANNOUNCED} more"
+    state = "killed" if injector.switch.killed else "dry run" if settings.dry_run else "armed"
+    _log.warning("faults are enabled (%s), switch %s: %s", state, injector.switch.store.url, rules or "no rules")
+    scanned = injector.scanned_rules()
+    if scanned:
+        _log.warning("rules that are tried on every new path, since nothing in them is literal: %s", ", ".join(scanned))

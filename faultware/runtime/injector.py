@@ -1,0 +1,330 @@
+"""The live object that middlewares ask: rules in force, switch, clock, chance and observers in one place.
+
+A request reads one number (`signal[0]`) and one reference (`view`); everything that may touch a disk happens in the
+refresher's thread or in an operator's call. Whatever goes wrong inside lets the request pass and is counted.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from faultware.core.ruleset import RuleSet
+from faultware.errors import FaultwareError, StoreError
+from faultware.runtime.holding import Holding
+from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS, Refresher
+from faultware.state.store import KILLED
+from faultware.telemetry.events import FaultInjected, InternalError, ReloadFailed, SwitchKilled
+from faultware.telemetry.readings import Readings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from faultware.core.engine import Engine
+    from faultware.core.exemptions import Exemptions
+    from faultware.core.plan import Injection, Plan
+    from faultware.core.request import Request
+    from faultware.core.ruleset import LiveRule
+    from faultware.runtime.exceptions import Exceptions
+    from faultware.runtime.switch import Clocks, Switch
+    from faultware.state.store import Snapshot
+    from faultware.telemetry.events import Event, Observer
+    from faultware.telemetry.prometheus import Metrics
+
+_FLUSH_SECONDS: Final = 1.0
+
+
+def environ_key(name: str) -> str:
+    """Where a WSGI environment keeps a header, whose name is given in lower case (PEP 3333)."""
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+class View:
+    """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
+
+    __slots__ = ("header_names", "known", "quiet", "raw_header_names", "rules", "word")
+
+    def __init__(self, word: int, rules: RuleSet) -> None:
+        self.word = word
+        self.rules = rules
+        # Paths on which nothing can match, whatever else the request has: the adapters' fast way.
+        names = rules.header_names
+        self.quiet: dict[str, bool] = {} if names or rules.has_query else rules.quiet
+        # Where the path alone decides which rules are asked: the second fastest way.
+        self.known: dict[str, tuple[LiveRule, ...]] = {} if names or rules.has_query else rules.known
+        # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
+        self.header_names = frozenset(map(environ_key, names))
+        self.raw_header_names = frozenset(name.encode("latin-1") for name in names)
+
+
+class Injector:
+    """Decides for each request, and keeps the rules up to date.
+
+    Args:
+        switch: The switch and the rules.
+        engine: Decides.
+        exemptions: Paths that rules do not reach.
+        exceptions: What `raise` throws.
+        observers: Hear of everything that happens.
+        clocks: The times.
+        max_active_faults: How many requests may be faulted at the same time in this process.
+        dry_run: Decide and count, but do nothing.
+        metrics: Told of delays, and asked to flush what was counted.
+    """
+
+    def __init__(
+        self,
+        switch: Switch,
+        engine: Engine,
+        *,
+        exemptions: Exemptions,
+        exceptions: Exceptions,
+        observers: Sequence[Observer],
+        clocks: Clocks,
+        max_active_faults: int,
+        dry_run: bool,
+        metrics: Metrics,
+    ) -> None:
+        self.switch = switch
+        self.exemptions = exemptions
+        self.exceptions = exceptions
+        self.observers = tuple(observers)
+        self.clocks = clocks
+        self.holding = Holding()
+        self.metrics = metrics
+        self.max_active_faults = max_active_faults
+        self.dry_run = dry_run
+        self.active_faults = 0
+        self.internal_errors: Counter[str] = Counter()
+        self.last_reload: tuple[bool, float] = (True, clocks.wall())
+        self._engine = engine
+        self._max_delay_seconds = engine.limits.max_delay_seconds
+        self._lock = threading.Lock()
+        self._refresher: Refresher | None = None
+        self._process = 0
+        self._flush_at = 0.0
+        self._nothing = RuleSet(exemptions=exemptions)
+        self.signal = switch.store.signal
+        # The rules as loaded, and the view on them, which stays unreachable until this process serves a request.
+        self._loaded = self._load()
+        self.view = View(-1, self._nothing)
+        _injectors.add(self)
+        metrics.watch(self)
+
+    # The way of a request.
+
+    def current(self) -> View:
+        """The view in force. Also where a change of the switch is noticed."""
+        view = self.view
+        return view if self.signal[0] == view.word else self._notice()
+
+    def decide(self, view: View, candidates: Sequence[LiveRule], request: Request) -> Plan | None:
+        """What to do to a request; None: nothing. A failure of our own means nothing, too."""
+        try:
+            # The time is asked for only where a rule can expire.
+            now = self.clocks.monotonic() if view.rules.is_mortal else 0.0
+            plan = self._engine.decide(candidates, request, now)
+            if plan is None or not self.dry_run:
+                return plan
+            for injection in plan.injections:
+                injection.live.tally.suppressed["dry_run"] += 1
+                self._tell_fault(injection, request, dry_run=True)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            self.failed("decide", error)
+        return None
+
+    def enter(self, plan: Plan) -> bool:
+        """Claim a place among the active faults; False: there is none, and the request passes."""
+        with self._lock:
+            if self.active_faults < self.max_active_faults:
+                self.active_faults += 1
+                return True
+        for injection in plan.injections:
+            injection.live.tally.suppressed["max_active"] += 1
+        return False
+
+    def leave(self) -> None:
+        """Give the place back."""
+        with self._lock:
+            self.active_faults -= 1
+
+    def injected(self, injection: Injection, request: Request) -> None:
+        """Note that a fault begins."""
+        try:
+            injection.live.tally.injected[injection.kind] += 1
+            if injection.kind == "delay":
+                self.metrics.observe_delay(injection.live.rule.name, injection.delay_seconds)
+            self._tell_fault(injection, request, dry_run=False)
+        except Exception as error:  # noqa: BLE001  (counting must not break the request)
+            self.failed("observe", error)
+
+    def withdrawn(self, injection: Injection, reason: str) -> None:
+        """Note that a fault that was chosen does not come about."""
+        injection.live.tally.suppressed[reason] += 1
+
+    def hang_seconds(self, asked: float | None) -> float:
+        """How long a hang lasts: what its rule says, but never longer than any delay may."""
+        return self._max_delay_seconds if asked is None else min(asked, self._max_delay_seconds)
+
+    def hold(self, release: Callable[[], object]) -> None:
+        """Enter a request that is about to wait: `release` is called when the switch is killed, or is so already."""
+        if self.holding.add(release) and self._refresher is not None:
+            self._refresher.wake()
+        if self.switch.killed:
+            release()
+
+    def failed(self, stage: str, error: BaseException) -> None:
+        """Note a failure of our own."""
+        self.internal_errors[stage] += 1
+        self.tell(InternalError(self.clocks.wall(), stage, f"{type(error).__name__}: {error}"))
+
+    def tell(self, event: Event) -> None:
+        """Let every observer know; what they raise is counted and goes no further."""
+        for observer in self.observers:
+            try:
+                observer.notice(event)
+            except Exception:  # noqa: BLE001  (an observer must not break the request)
+                self.internal_errors["observe"] += 1
+
+    # The way of the state.
+
+    def refresh(self) -> Snapshot:
+        """Read the store and put what it says in force; raises `StoreError` or a `ConfigurationError`."""
+        word = self.switch.store.signal[0]
+        snapshot = self.switch.store.read()
+        self.metrics.flush()
+        known = {entry.rule.name: entry for entry in self._loaded[1].live}
+        rules = self.switch.rule_set(snapshot, self.exemptions, known)
+        self._loaded = (word, rules)
+        self.last_reload = (True, self.clocks.wall())
+        self.view = View(word, self._nothing if word & KILLED else rules)
+        if word & KILLED:
+            self.holding.release_all()
+        return snapshot
+
+    def tick(self) -> float:
+        """What the refresher's thread does; how many seconds may pass until the next time."""
+        try:
+            self.switch.store.follow()
+            self.signal = self.switch.store.signal
+            self._obey_kill_file()
+            now = self.clocks.monotonic()
+            if self._is_stale(now):
+                self.refresh()
+            if self.switch.killed:
+                self.holding.release_all()
+            if now >= self._flush_at:
+                self._flush_at = now + _FLUSH_SECONDS
+                self.metrics.flush()
+        except FaultwareError as error:
+            self._keep_last(error)
+        except Exception as error:  # noqa: BLE001  (the thread must live on)
+            self.failed("refresh", error)
+        return HELD_SECONDS if len(self.holding) else IDLE_SECONDS
+
+    def readings(self) -> Readings:
+        """What metrics and status show."""
+        _, rules = self._loaded
+        now = self.clocks.monotonic()
+        return Readings(
+            live=rules.live,
+            active_faults=self.active_faults,
+            armed=not self.switch.killed,
+            rules=sum(1 for entry in rules.live if entry.deadline > now),
+            generation=self._loaded[0] >> 1,
+            last_reload_successful=self.last_reload[0],
+            last_reload_at=self.last_reload[1],
+            internal_errors=dict(self.internal_errors),
+        )
+
+    def live_rules(self) -> Sequence[LiveRule]:
+        """The rules as last loaded, whether armed or not, with their tallies."""
+        return self._loaded[1].live
+
+    def scanned_rules(self) -> list[str]:
+        """The names of the rules that the index cannot file."""
+        return self._loaded[1].scanned
+
+    def _notice(self) -> View:
+        """The signal and the view differ. Only what is in memory is looked at; the rest is the refresher's."""
+        self._begin()
+        word, rules = self._loaded
+        now = self.signal[0]
+        if now & KILLED:
+            self.view = View(now, self._nothing)
+            self.holding.release_all()
+        elif now == word:
+            self.view = View(word, rules)
+        elif self._refresher is not None:
+            self._refresher.wake()
+        return self.view
+
+    def _begin(self) -> None:
+        if self._process == os.getpid():
+            return
+        with self._lock:
+            if self._process == os.getpid():
+                return
+            self._process = os.getpid()
+            self._obey_kill_file()
+            self._refresher = Refresher(self)
+
+    def _obey_kill_file(self) -> None:
+        if not self.switch.killed and self.switch.kill_file_exists():
+            self.tell(SwitchKilled(self.clocks.wall(), "kill file", ""))
+            self.switch.kill("kill file")
+
+    def _is_stale(self, now: float) -> bool:
+        word, rules = self._loaded
+        return self.signal[0] not in (word, word | KILLED) or any(entry.deadline <= now for entry in rules.live)
+
+    def _load(self) -> tuple[int, RuleSet]:
+        word = self.switch.store.signal[0]
+        return word, self.switch.rule_set(self.switch.store.read(), self.exemptions)
+
+    def _keep_last(self, error: FaultwareError) -> None:
+        """The last good rules stay until they expire; said once for each new reason."""
+        was_good, at = self.last_reload
+        self.last_reload = (False, at)
+        stage = "store" if isinstance(error, StoreError) else "reload"
+        self.internal_errors[stage] += 1
+        if was_good:
+            self.tell(ReloadFailed(self.clocks.wall(), str(error)))
+
+    def _tell_fault(self, injection: Injection, request: Request, *, dry_run: bool) -> None:
+        self.tell(
+            FaultInjected(
+                at=self.clocks.wall(),
+                rule=injection.live.rule.name,
+                fault=injection.kind,
+                method=request.method,
+                path=request.path,
+                delay_seconds=injection.delay_seconds,
+                dry_run=dry_run,
+            )
+        )
+
+    def after_fork(self) -> None:
+        """In a forked child: nobody is held here, no thread runs here, and the view waits for the first request."""
+        self.holding = Holding()
+        self._lock = threading.Lock()
+        self._refresher = None
+        self._process = 0
+        self.active_faults = 0
+        self.view = View(-1, self._nothing)
+
+
+_injectors: weakref.WeakSet[Injector] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for injector in list(_injectors):
+        injector.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,84 @@
+"""Which path an application routes a request by, as its framework's own router computes it.
+
+A rule means the path that the application's routes mean. Routers differ in what they overlook: repeated slashes, a
+trailing slash or newline, the mount prefix. So the framework is recognised once, by the modules of the wrapped
+objects' classes, and each family has one function from path and mount prefix to the path that is routed. All are
+measured against the frameworks themselves in `tests/frameworks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+Route: TypeAlias = Callable[[str, str], str]
+
+# What Quart hands to its router where nothing can match.
+_NOWHERE: Final = " "
+_SLASHES: Final = re.compile("/{2,}")
+# A chain of wrappers that is longer has no end.
+_MAX_DEPTH: Final = 50
+
+
+def route_of(app: object) -> Route:
+    """How the application computes the path it routes by: `route(path, root_path)`.
+
+    Args:
+        app: What the middleware wraps: the framework's object, a bound method of it, or other middlewares that keep
+            what they wrap as `.app`.
+    """
+    for _ in range(_MAX_DEPTH):
+        app = getattr(app, "__self__", app)
+        for kind in type(app).__mro__:
+            if route := _FAMILIES.get(kind.__module__.partition(".")[0]):
+                return route
+        inner = getattr(app, "app", None)
+        if inner is None or inner is app:
+            break
+        app = inner
+    return plain
+
+
+def plain(path: str, root: str) -> str:
+    """Nothing is overlooked; the mount prefix is taken away where it ends on a segment border."""
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        path = path[len(root) :]
+    return path or "/"
+
+
+def starlette(path: str, root: str) -> str:
+    """Its patterns end in `$`, before which Python's `re` overlooks one newline."""
+    return plain(path, root).removesuffix("\n") or "/"
+
+
+def django(path: str, root: str) -> str:
+    """The prefix is taken away without regard to segments."""
+    return path.removeprefix(root) or "/"
+
+
+def werkzeug(path: str, root: str) -> str:
+    """Slashes in front count as one; what does not lie below the prefix is routed nowhere (Quart)."""
+    if root:
+        if not path.startswith(root) or path == root:
+            return _NOWHERE
+        path = path[len(root) :]
+    return "/" + path.lstrip("/")
+
+
+def litestar(path: str, root: str) -> str:
+    """Repeated slashes count as one, a trailing one does not count, and the prefix may stand anywhere."""
+    if root:
+        path = path.split(root, 1)[-1]
+    return "/" + _SLASHES.sub("/", path.strip("/"))
+
+
+# By the top-level package of a class. FastAPI's classes are Starlette's.
+_FAMILIES: Final[dict[str, Route]] = {
+    "django": django,
+    "fastapi": starlette,
+    "flask": werkzeug,
+    "litestar": litestar,
+    "quart": werkzeug,
+    "starlette": starlette,
+}

@@ -1,0 +1,249 @@
+"""The switch and the run-time rules, with the promises that hold for them whatever store keeps them.
+
+Run-time rules expire: ten minutes unless said otherwise, an hour at most. A kill latches; only arming undoes it, and
+while the kill file exists nothing does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from faultware.core.rendering import duration, rule_document
+from faultware.core.ruleset import LiveRule, RuleSet, Tally
+from faultware.errors import ConflictError, RuleError
+from faultware.state.store import KILLED, StoredRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from faultware.core.exemptions import Exemptions
+    from faultware.core.rules import Rule
+    from faultware.runtime.exceptions import Exceptions
+    from faultware.state.store import Snapshot, Store
+
+DEFAULT_LIFETIME_SECONDS: Final = 600.0
+MAX_LIFETIME_SECONDS: Final = 3600.0
+
+Rules = tuple[StoredRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The two times a service lives by, both in seconds.
+
+    Args:
+        monotonic: For deadlines.
+        wall: For what is shared with other processes and shown to people.
+    """
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+
+
+class Switch:
+    """Kills, arms and changes rules in a store, and reads rules out of it.
+
+    Args:
+        store: Where the state lives.
+        startup: The rules this service was started with.
+        exceptions: What `raise` may name.
+        clocks: The times.
+        kill_file: While this file exists the switch is killed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        startup: Sequence[Rule],
+        *,
+        exceptions: Exceptions,
+        clocks: Clocks,
+        kill_file: Path | None = None,
+    ) -> None:
+        self.store = store
+        self._startup = tuple(startup)
+        self._exceptions = exceptions
+        self._clocks = clocks
+        self._kill_file = kill_file
+        for rule in self._startup:
+            try:
+                exceptions.check(rule.faults)
+            except RuleError as error:
+                raise error.inside(rule.name) from None
+
+    @property
+    def killed(self) -> bool:
+        """Whether faults are off, read from memory."""
+        return bool(self.store.signal[0] & KILLED)
+
+    def kill_file_exists(self) -> bool:
+        """Whether somebody has asked for a stop by file. A place that cannot be looked at counts as one."""
+        if self._kill_file is None:
+            return False
+        try:
+            self._kill_file.lstat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def kill(self, actor: str, reason: str = "") -> Snapshot:
+        """Stop all faults, here and in everybody who shares the store; raises `StoreError` if only here."""
+        now = self._clocks.wall()
+
+        def killed(before: Snapshot) -> Snapshot:
+            return replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=reason)
+
+        return self.store.kill(killed)
+
+    def arm(self, actor: str, for_seconds: float | None = None) -> Snapshot:
+        """Let faults happen again, for a time or until killed.
+
+        Raises:
+            ConflictError: The kill file exists.
+            RuleError: The time is longer than an hour.
+        """
+        if self.kill_file_exists():
+            raise ConflictError(f"the kill file {self._kill_file} exists: remove it first")
+        if for_seconds is not None:
+            _check_lifetime(for_seconds)
+        now = self._clocks.wall()
+        until = None if for_seconds is None else now + for_seconds
+
+        def armed(before: Snapshot) -> Snapshot:
+            return replace(before, killed=False, armed_until=until, changed_at=now, actor=actor, reason="")
+
+        return self.store.update(armed)
+
+    def replace_rules(self, rules: Sequence[Rule], *, if_version: int | None = None) -> Snapshot:
+        """Put these rules in the place of all others."""
+        stored = self._stored(rules)
+        return self._change(lambda _before: stored, if_version)
+
+    def put_rule(self, rule: Rule, *, if_version: int | None = None) -> Snapshot:
+        """Add one rule, or put it in the place of the one with its name."""
+        (stored,) = self._stored((rule,))
+
+        def put(before: Rules) -> Rules:
+            names = [_name(entry) for entry in before]
+            if rule.name not in names:
+                return (*before, stored)
+            position = names.index(rule.name)
+            return (*before[:position], stored, *before[position + 1 :])
+
+        return self._change(put, if_version)
+
+    def delete_rule(self, name: str, *, if_version: int | None = None) -> Snapshot:
+        """Take one rule away.
+
+        Raises:
+            KeyError: There is none with that name.
+        """
+
+        def without(before: Rules) -> Rules:
+            left = tuple(entry for entry in before if _name(entry) != name)
+            if len(left) == len(before):
+                raise KeyError(name)
+            return left
+
+        return self._change(without, if_version)
+
+    def rules(self, snapshot: Snapshot) -> Rules:
+        """The rules of a snapshot that have not expired: the run-time ones, or this service's own."""
+        now = self._clocks.wall()
+        rules = snapshot.rules if snapshot.rules is not None else self._startup_rules(snapshot.created_at)
+        return tuple(entry for entry in rules if entry.expires_at is None or entry.expires_at > now)
+
+    def documents(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+        """The rules of a snapshot as documents that could be sent back: `for` is what is left of their lives."""
+        now = self._clocks.wall()
+        return [
+            {**entry.document, **({} if entry.expires_at is None else {"for": _left(entry.expires_at - now)})}
+            for entry in self.rules(snapshot)
+        ]
+
+    def rule_set(
+        self, snapshot: Snapshot, exemptions: Exemptions, known: Mapping[str, LiveRule] | None = None
+    ) -> RuleSet:
+        """The rules of a snapshot, ready to be asked.
+
+        Args:
+            snapshot: What to read.
+            exemptions: Paths that rules do not reach.
+            known: The rules in force until now, whose tallies go on where the rule is the same.
+        """
+        monotonic, wall = self._clocks.monotonic(), self._clocks.wall()
+        parsed = self._startup if snapshot.rules is None else _parse(snapshot.rules)
+        entries = self._startup_rules(snapshot.created_at) if snapshot.rules is None else snapshot.rules
+        live = []
+        for rule, entry in zip(parsed, entries, strict=True):
+            ends = [end for end in (entry.expires_at, snapshot.armed_until) if end is not None]
+            # The wall clock may jump; no run-time rule outlives its hour all the same.
+            left = min((end - wall for end in ends), default=math.inf)
+            longest = MAX_LIFETIME_SECONDS if snapshot.rules is not None and ends else math.inf
+            if left > 0:
+                old = known.get(rule.name) if known else None
+                tally = old.tally if old is not None and _is_same(old.rule, rule) else Tally()
+                live.append(LiveRule(rule, monotonic + min(left, longest), tally))
+        return RuleSet(live, exemptions)
+
+    def _change(self, edit: Callable[[Rules], Rules], if_version: int | None) -> Snapshot:
+        def changed(before: Snapshot) -> Snapshot:
+            if if_version is not None and if_version != before.version:
+                raise ConflictError(f"the rules have version {before.version}, not {if_version}: read them again")
+            return replace(before, rules=edit(self.rules(before)))
+
+        return self.store.update(changed)
+
+    def _stored(self, rules: Iterable[Rule]) -> Rules:
+        now = self._clocks.wall()
+        stored: dict[str, StoredRule] = {}
+        for rule in rules:
+            try:
+                self._exceptions.check(rule.faults)
+                lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
+                _check_lifetime(lifetime)
+            except RuleError as error:
+                raise error.inside(rule.name) from None
+            if rule.name in stored:
+                raise RuleError("the name is used twice", where=rule.name, hint="a name is unique")
+            document = {key: value for key, value in rule_document(rule).items() if key != "for"}
+            stored[rule.name] = StoredRule(document, now + lifetime)
+        return tuple(stored.values())
+
+    def _startup_rules(self, created_at: float) -> Rules:
+        return tuple(
+            StoredRule(
+                {key: value for key, value in rule_document(rule).items() if key != "for"},
+                None if rule.lifetime_seconds is None else created_at + rule.lifetime_seconds,
+            )
+            for rule in self._startup
+        )
+
+
+def _parse(rules: Rules) -> list[Rule]:
+    from faultware.config.documents import read_rules  # noqa: PLC0415  (loads pydantic: not at import)
+
+    return read_rules([dict(entry.document) for entry in rules])
+
+
+def _name(entry: StoredRule) -> str:
+    return str(entry.document["name"])
+
+
+def _is_same(one: Rule, other: Rule) -> bool:
+    return replace(one, lifetime_seconds=None) == replace(other, lifetime_seconds=None)
+
+
+def _left(seconds: float) -> str:
+    return duration(max(1, math.ceil(seconds)))
+
+
+def _check_lifetime(seconds: float) -> None:
+    if not 0 < seconds <= MAX_LIFETIME_SECONDS:
+        message = f"{duration(seconds)} is longer than what arrives at run time may live"
+        raise RuleError(message, where="for", hint=f"at most {duration(MAX_LIFETIME_SECONDS)}")

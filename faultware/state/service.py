@@ -1,0 +1,109 @@
+"""Which service this process belongs to, and where such a service keeps its state when nobody says.
+
+All workers of one supervised server must find the same place without being told, and two services that were started
+from one shell must not. So a service is named by its root process: the supervisor of a worker, or the process itself
+when it has none, together with the moment that process started, since process numbers come again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+# Positions in /proc/PID/stat behind the command's name (proc(5)): the start time, and the layout of the address space,
+# which a fork inherits and a new program does not.
+_START_TIME: Final = 19
+_LAYOUT: Final = slice(23, 26)
+
+
+def embedded_directory() -> Path:
+    """The directory of this service's state, below a place that only this user can write to.
+
+    Directories of services that are gone are removed on the way.
+    """
+    base = _base()
+    with suppress(OSError):
+        for entry in base.iterdir():
+            if not _is_alive(entry.name):
+                shutil.rmtree(entry, ignore_errors=True)
+    return base / _identity(root_process())
+
+
+def root_process() -> int:
+    """The process that names the service: the supervisor of this worker, or this process."""
+    # Spawned and forked children of multiprocessing (uvicorn, granian, hypercorn) know their parent.
+    multiprocessing = sys.modules.get("multiprocessing")
+    parent = multiprocessing.parent_process() if multiprocessing else None
+    if parent is not None and parent.pid is not None:
+        return int(parent.pid)
+    return os.getppid() if _is_forked_from(os.getppid()) else os.getpid()
+
+
+def _is_forked_from(parent: int) -> bool:
+    """Whether this process is a fork of its parent (gunicorn, uWSGI) and not a program that the parent started."""
+    ours, theirs = _stat(os.getpid()), _stat(parent)
+    if not ours or not theirs:  # no /proc here (macOS)
+        return "gunicorn.arbiter" in sys.modules
+    if set(theirs[_LAYOUT]) <= {"0", "1"}:  # hidden from us, because the worker runs as another user
+        return _command(os.getpid()) == _command(parent)
+    return ours[_LAYOUT] == theirs[_LAYOUT]
+
+
+def _base() -> Path:
+    shared_memory = Path("/dev/shm")  # noqa: S108  (the directory below it is made private and checked)
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+    return parent / f"faultware-{os.geteuid()}"
+
+
+def _identity(pid: int) -> str:
+    fields = _stat(pid)
+    return f"{pid}-{fields[_START_TIME] if fields else 0}-{_namespace()}"
+
+
+def _namespace() -> str:
+    """The process-number space: containers may share the directory and not the numbers."""
+    try:
+        return re.sub(r"\D", "", str((_PROC / "self" / "ns" / "pid").readlink()))
+    except OSError:
+        return "0"
+
+
+def _is_alive(identity: str) -> bool:
+    pid, _, rest = identity.partition("-")
+    start, _, namespace = rest.partition("-")
+    if not pid.isdigit() or namespace != _namespace():
+        return True
+    fields = _stat(int(pid))
+    if fields:
+        return fields[_START_TIME] == start
+    if _PROC.joinpath("self").exists():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""

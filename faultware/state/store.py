@@ -1,0 +1,99 @@
+"""What every store offers, and the snapshot it keeps.
+
+One synchronous interface serves every worker and every protocol: writing happens in the control endpoint, reading in
+the refresher's thread. The request path only reads `signal[0]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KILLED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """A run-time rule as the store keeps it.
+
+    Args:
+        document: The rule in the document form.
+        expires_at: Wall-clock time in seconds; None: never (it came from the service's own start-up rules).
+    """
+
+    document: Mapping[str, Any]
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The shared state at one version.
+
+    Args:
+        version: Grows by one with every write.
+        killed: Latches: only arming undoes it.
+        created_at: Wall-clock time of the first write, from which the start-up rules' own lifetimes count.
+        rules: The run-time rules; None: every process has its own start-up rules.
+        armed_until: Wall-clock time at which arming ends by itself; None: it does not.
+        changed_at: Wall-clock time of the last kill or arm.
+        actor: Who did that.
+        reason: Why, in the actor's words.
+    """
+
+    version: int
+    killed: bool
+    created_at: float
+    rules: tuple[StoredRule, ...] | None = None
+    armed_until: float | None = None
+    changed_at: float = 0.0
+    actor: str = ""
+    reason: str = ""
+
+
+class Signal(Protocol):
+    """A number that changes with every write: twice the version, plus one while killed."""
+
+    def __getitem__(self, index: int, /) -> int:
+        """`signal[0]` is the number; nothing else is asked for."""
+        ...
+
+
+class Store(Protocol):
+    """The switch and the run-time rules of a service.
+
+    Every method may raise `StoreError`. `kill` takes effect on `signal` even then, as far as it can.
+    """
+
+    signal: Signal
+
+    @property
+    def url(self) -> str:
+        """Where the state is, as a setting would name it; without secrets."""
+        ...
+
+    def follow(self) -> None:
+        """Make sure that `signal` is the one everybody looks at; it may be replaced here and nowhere else."""
+        ...
+
+    def read(self) -> Snapshot:
+        """The present state."""
+        ...
+
+    def update(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        """Replace the state by what `change` makes of it; nobody else writes in between. The version is the store's.
+
+        What `change` raises passes through, and nothing is written.
+        """
+        ...
+
+    def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        """Raise the killed bit of `signal` at once, waiting for nothing, and then `update`."""
+        ...
+
+
+def word(snapshot: Snapshot) -> int:
+    """What `signal[0]` is for a snapshot."""
+    return snapshot.version << 1 | (KILLED if snapshot.killed else 0)

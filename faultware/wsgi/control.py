@@ -1,0 +1,48 @@
+"""The control endpoint, in Werkzeug's own types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Request, Response
+
+from faultware.control.messages import MAX_BODY, ControlRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from faultware.control.service import Control
+
+
+def answer(control: Control, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a request to the control endpoint.
+
+    Args:
+        control: The endpoint.
+        path: The decoded path, which the endpoint owns.
+        environ: Of the request.
+        start_response: The server's.
+    """
+    request = Request(environ)
+    asked = ControlRequest(
+        method=request.method,
+        path=control.below(path),
+        query_string=request.query_string.decode("latin-1"),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=_body(request),
+        client=request.remote_addr or "",
+    )
+    answered = control.handle(asked)
+    response = Response(answered.body, answered.status)
+    response.headers.update(answered.headers)
+    return response(environ, start_response)
+
+
+def _body(request: Request) -> bytes:
+    """The body, cut one byte behind the limit: longer ones are refused, not kept."""
+    try:
+        return request.stream.read(MAX_BODY + 1)
+    except RequestEntityTooLarge:
+        return bytes(MAX_BODY + 1)

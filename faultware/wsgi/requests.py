@@ -1,0 +1,69 @@
+"""A WSGI environment as rules see it. Nothing is decoded before a rule asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faultware.core.request import Request
+from faultware.runtime.injector import environ_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from wsgiref.types import WSGIEnvironment
+
+_UNPREFIXED = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
+
+
+class EnvironRequest(Request):
+    """A request in a WSGI environment (PEP 3333).
+
+    Servers have already joined the lines of a repeated header with commas, so a condition sees one value where ASGI
+    shows several.
+
+    Args:
+        environ: The environment.
+        path: What the application routes by.
+    """
+
+    def __init__(self, environ: WSGIEnvironment, path: str) -> None:
+        self._environ = environ
+        self.path = path
+
+    @property
+    def method(self) -> str:
+        """In capitals, as on the wire."""
+        return str(self._environ["REQUEST_METHOD"])
+
+    @property
+    def query_string(self) -> str:
+        """What follows the question mark, not decoded."""
+        return str(self._environ.get("QUERY_STRING", ""))
+
+    @property
+    def client(self) -> str:
+        """The peer's address, or an empty string."""
+        return str(self._environ.get("REMOTE_ADDR", ""))
+
+    def has_header(self, names: frozenset[str]) -> bool:
+        """Whether there is a header of one of these names, given in lower case."""
+        return any(map(self.header, names))
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """The value of one header, whose name is given in lower case."""
+        value = self._environ.get(environ_key(name))
+        # A server without a type or a length to pass on may pass on an empty one.
+        return () if value is None or (not value and name in _UNPREFIXED.values()) else (value,)
+
+    def header_lines(self) -> Iterator[tuple[str, str]]:
+        """Every header the server passed on."""
+        for key, value in self._environ.items():
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-"), value
+            elif key in _UNPREFIXED and value:
+                yield _UNPREFIXED[key], value
+
+
+def path_info(environ: WSGIEnvironment) -> str:
+    """PATH_INFO, whose bytes stand in it as Latin-1, read as UTF-8. SCRIPT_NAME is no part of what is routed by."""
+    path: str = environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
