@@ -80,10 +80,11 @@ class FaultMiddleware:
             return self._refuse(scope, receive, send) if self._refusal else self.app(scope, receive, send)
         view = injector.view
         try:
-            if scope["path"] in view.quiet and injector.signal[0] == view.word and not scope["root_path"]:
-                return self.app(scope, receive, send)
+            is_quiet = scope["path"] in view.quiet and injector.signal[0] == view.word and not scope["root_path"]
         except KeyError:  # lifespan has no path, and a server may leave out the root path
-            pass
+            is_quiet = False
+        if is_quiet:
+            return self.app(scope, receive, send)
         return self._attend(injector, scope, receive, send)
 
     def _attend(self, injector: Injector, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -97,16 +98,18 @@ class FaultMiddleware:
             if self._control is not None and self._control.owns(path):
                 return answer(self._control, path, scope, receive, send)
             rules = view.rules
-            is_quiet = path in rules.quiet and view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
-            if is_quiet and not (rules.has_query and scope.get("query_string")):
-                return self.app(scope, receive, send)
-            candidates = rules.candidates(ScopeRequest(scope, path))
+            try:
+                is_quiet = path in rules.quiet and view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
+                if not is_quiet or (rules.has_query and scope.get("query_string")):
+                    candidates = rules.candidates(ScopeRequest(scope, path))
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                injector.failed("decide", error)
         if not candidates or _DECIDED in scope:
             return self.app(scope, receive, send)
         scope[_DECIDED] = True
         request = ScopeRequest(scope, path)
         plan = injector.decide(view, candidates, request)
-        if plan is None or not injector.enter(plan):
+        if plan is None:
             return self.app(scope, receive, send)
         return self._inject(injector, plan, request, scope, receive, send)
 
@@ -116,6 +119,10 @@ class FaultMiddleware:
     async def _inject(
         self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        # Claimed here and not before: a coroutine that is cancelled before it begins would not give the place back.
+        if not injector.enter(plan):
+            await self.app(scope, receive, send)
+            return
         ahead = ReadAhead(receive)
         try:
             done = await self._act(injector, plan, request, scope, ahead, send)

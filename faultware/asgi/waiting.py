@@ -81,8 +81,9 @@ async def hold(injector: Injector, seconds: float, ahead: ReadAhead) -> Ending:
     """Hold a request; never shorter than asked, unless the client leaves or the switch is killed."""
     clock = injector.clocks.monotonic
     ends_at = clock() + seconds
-    with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
-        release = _Release(scope, _soon())
+    scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+    release = _Release(scope, _soon())
+    with scope:
         try:
             injector.hold(release)
             await ahead.watch()

@@ -6,11 +6,13 @@ rule's name, the field, the value and what would be right; one error for each mi
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from faultware.config.fields import PLAIN
 from faultware.config.linefaults import LATER
 from faultware.config.mistakes import MAX_MISTAKES, cut, nearest, shown, together
 from faultware.config.models import MODELS, AbortDocument, MatchDocument, RuleDocument
@@ -119,7 +121,7 @@ def _read_rule(item: object, place: str, mistakes: list[RuleError]) -> Rule:
         try:
             return RuleDocument.model_validate(item).build()
         except ValidationError as error:
-            found = list(_translated(error, place))
+            found = list(islice(_translated(error, place), MAX_MISTAKES))
     mistakes += found
     raise _NotPossible
 
@@ -132,15 +134,10 @@ def _name(item: object) -> str:
 def _translated(error: ValidationError, place: str) -> Iterator[RuleError]:
     """The errors of pydantic as ours."""
     details = error.errors(include_url=False)
-    misspelt = {
-        (detail["loc"][:-1], nearest(str(detail["loc"][-1]), _keys(detail["loc"])))
-        for detail in details
-        if detail["type"] == "extra_forbidden"
-    }
+    unknown = {detail["loc"][:-1] for detail in details if detail["type"] == "extra_forbidden"}
     for detail in details:
-        loc = detail["loc"]
-        # A key that is missing because it is misspelt is one mistake, not two.
-        if detail["type"] != "missing" or (loc[:-1], str(loc[-1])) not in misspelt:
+        # A key that is missing beside one that is unknown is misspelt: one mistake, not two.
+        if detail["type"] != "missing" or detail["loc"][:-1] not in unknown:
             yield _mistake(detail, place)
 
 
@@ -151,8 +148,8 @@ def _mistake(detail: ErrorDetails, place: str) -> RuleError:
         case "value_error":
             cause = detail.get("ctx", {}).get("error")
             if isinstance(cause, RuleError):
-                # The field of a plain value has the name that its error brings along.
-                inside = "" if where.endswith(f".{cause.where}") else cause.where
+                # A plain value is the only one in its field, whatever it is called inside.
+                inside = "" if loc[-1:] == (PLAIN,) or where.endswith(f".{cause.where}") else cause.where
                 inner = RuleError(cut(cause.message), where=inside, hint=cause.hint)
                 return cast("RuleError", inner.inside(where))
         case "extra_forbidden":

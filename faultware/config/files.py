@@ -32,7 +32,8 @@ def read_file(path: Path) -> dict[str, object]:
     where = str(path)
     kind = path.suffix.lower()
     if kind not in _KINDS:
-        raise SettingsError(f"{shown(path.name)} is no kind of file that is read", where=where, hint=", ".join(_KINDS))
+        hint = f"one of {', '.join(_KINDS)}"
+        raise SettingsError(f"the suffix {shown(path.suffix)} says nothing about its content", where=where, hint=hint)
     text = _text(read_bytes(path, MAX_BYTES), where)
     match kind:
         case ".toml":

@@ -87,6 +87,10 @@ def _duration(text: str) -> float:
     low, dash, high = text.partition("-")
     if dash and low[:1].isdigit() and high[:1].isdigit():
         raise RuleError(f"{shown(text)} is not a duration", hint=f"write {low[:20]}..{high[:20]}")
+    if "+" in text:
+        raise RuleError(f"{shown(text)} is not a duration", hint="put blanks around +")
+    if not text:
+        raise RuleError("a duration is missing", hint="such as 200ms±50ms, 150ms..250ms")
     return parse_duration(text)
 
 

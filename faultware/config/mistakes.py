@@ -43,7 +43,7 @@ def shown(value: object) -> str:
     """A value as an error shows it: in one line, quoted if it is a text, cut."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
             return "true" if value else "false"
         case str():

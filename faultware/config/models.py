@@ -51,6 +51,16 @@ from faultware.errors import RuleError
 T = TypeVar("T", covariant=True)
 
 
+def _list_form(value: object) -> str:
+    """Tells a list from the other form of a value."""
+    return "(list)" if isinstance(value, list) else PLAIN
+
+
+ClientField: TypeAlias = Annotated[
+    Annotated[Text, Tag(PLAIN)] | Annotated[list[Text], Tag("(list)")], Discriminator(_list_form)
+]
+
+
 class MatchDocument(Document):
     """Conditions on one request, all of which must hold."""
 
@@ -62,7 +72,7 @@ class MatchDocument(Document):
     query: dict[str, TextField] = Field(default={}, description="Query fields, percent-decoded.")
     cookies: dict[str, TextField] = Field(default={}, description="Cookies.")
     host: TextField | None = Field(default=None, description="Without the port.")
-    client: Text | list[Text] = Field(default=[], description="Addresses and networks, one of which is the peer's.")
+    client: ClientField = Field(default=[], description="Addresses and networks, one of which is the peer's.")
 
     def build(self) -> Match:
         """The conditions as the core has them."""
@@ -208,10 +218,6 @@ DelayField: TypeAlias = Annotated[
 ]
 
 
-def _headers_form(value: object) -> str:
-    return "(pairs)" if isinstance(value, list) else PLAIN
-
-
 class AbortDocument(FaultDocument):
     """An answer in the application's place."""
 
@@ -219,8 +225,8 @@ class AbortDocument(FaultDocument):
     body: Body = Field(default=None, description="A text, or a JSON object or list.")
     body_base64: Base64 | None = Field(default=None, description="In place of body, for bytes.")
     headers: Annotated[
-        Annotated[dict[str, LongText], Tag(PLAIN)] | Annotated[list[Pair], Tag("(pairs)")],
-        Discriminator(_headers_form),
+        Annotated[dict[str, LongText], Tag(PLAIN)] | Annotated[list[Pair], Tag("(list)")],
+        Discriminator(_list_form),
     ] = Field(default={}, description="A mapping; or pairs, where one name is given twice.")
     content_type: LongText | None = Field(default=None, description="application/json for JSON, else text/plain.")
     after: Switch = Field(default=False, description="Let the application answer first, and lose its answer.")

@@ -173,6 +173,8 @@ def _path_hint(words: Words, word: str) -> str:
         return "write /** for every path"
     if word in FAULTS or word in LATER or word[0].isdigit():
         return words.rewritten("/** 100% " if word in FAULTS else "/** ")
+    if word in SYNONYMS:
+        return f"a rule begins with a path: /** 100% {SYNONYMS[word]} …"
     if word.endswith(":"):
         return f"a name goes last: … as {word[:-1][:40].lower()}"
     if word.startswith("#"):
@@ -258,7 +260,7 @@ def _no_share(words: Words, word: str) -> RuleError:
         hint = words.rewritten("10% abort 503") if not word else f"{words.rewritten('100% ')} to hit every request"
         return words.wrong("how often? a share is required", hint)
     if "=" in word or word.partition(":")[0].rstrip("s") in _CONDITIONS:
-        best = nearest(re.split("[:=]", word)[0], _CONDITIONS)
+        best = nearest(re.split("[:=]", word)[0], _CONDITIONS, 0.75)
         return words.wrong(f"unknown condition {shown(word)}", f"did you mean {best}?" if best else _CONDITIONS_HINT)
     if word.startswith("/"):
         return words.wrong(f"unexpected {shown(word)}", "one path for each rule; `;` or a new line begins another")
@@ -302,5 +304,7 @@ def _end(words: Words) -> None:
         raise words.wrong(f"unexpected {shown(word)}", hint)
     if word in FAULTS or word in LATER:
         raise words.wrong(f"unexpected {shown(word)}", f"write + {word} to add a fault")
+    if _PERCENT.fullmatch(word) or _COUNT.fullmatch(word):
+        raise words.wrong(f"unexpected {shown(word)}", "a share stands in front of the faults")
     if word:
         raise words.wrong(f"unexpected {shown(word)}", "`;` or a new line begins another rule")

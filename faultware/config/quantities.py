@@ -59,8 +59,7 @@ def parse_duration(text: object) -> float:
         RuleError: It is no text, lacks its unit, has another one, or is beyond 366 days.
     """
     if not isinstance(text, str):
-        is_number = isinstance(text, (int, float)) and not isinstance(text, bool) and math.isfinite(text)
-        if is_number:
+        if _is_number(text):
             raise RuleError(
                 f"{shown(text)} is not a duration: a duration needs its unit", hint="write '30s' or '200ms'"
             )
@@ -74,6 +73,13 @@ def parse_duration(text: object) -> float:
     if seconds and not rounded:
         raise RuleError(f"{shown(text)} is shorter than a microsecond", hint="0.001ms is the least")
     return rounded
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a finite number; `math.isfinite` cannot be asked about large integers."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _no_duration(text: str) -> RuleError:
@@ -124,7 +130,7 @@ def read_percentage(value: object) -> float:
         if re.fullmatch(NUMBER, value, re.ASCII):
             raise RuleError(f"{shown(value)} is not a percentage", hint=f"write {value} without quotes, or '{value}%'")
         return parse_percentage(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_number(value):
         raise RuleError(f"{shown(value)} is not a percentage", hint="a number from 0 to 100, or a text such as '0.5%'")
     if 0 < value < 1:
         raise RuleError(f"{value!r} may be a share or a percentage", hint=f"write '{value!r}%' or {value * 100:g}")

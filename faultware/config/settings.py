@@ -207,6 +207,7 @@ def _file(sources: Iterable[Source], mistakes: list[ConfigurationError]) -> Sour
                 return Source({}) if path is None else file_source(path, NAMES, mistakes)
             except (RuleError, SettingsError) as error:
                 mistakes.append(seen_from(error, source.label("config_file"), SettingsError))
+                del source.values["config_file"]
                 break
     return Source({})
 
@@ -263,4 +264,6 @@ def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationEr
     cause = detail.get("ctx", {}).get("error")
     if not isinstance(cause, RuleError):
         return SettingsError("this is not possible", where=labels[name])
-    return seen_from(cause, labels[name], RuleError if name == "rules" else SettingsError)
+    if name == "rules":
+        return seen_from(cause, labels[name])
+    return SettingsError(cause.message, where=labels[name], hint=cause.hint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.config.files import read_file
-from faultware.config.mistakes import did_you_mean, shown
+from faultware.config.mistakes import did_you_mean, nearest, shown
 from faultware.errors import ConfigurationError, SettingsError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Source:
         upper: Whether names are in capitals there.
     """
 
-    values: Mapping[str, object]
+    values: dict[str, object]
     before: str = ""
     after: str = ""
     upper: bool = False
@@ -63,8 +63,7 @@ def variables_source(
         if not upper.startswith(PREFIX) or _SERVICE_LINKS.fullmatch(upper):
             continue
         if upper not in known:
-            hint = did_you_mean(upper, known)
-            mistakes.append(SettingsError(f"unknown variable {shown(variable)}", hint=hint))
+            mistakes.append(SettingsError(f"unknown variable {shown(variable)}", hint=_hint(upper, known.values())))
         elif upper in spellings:
             message = f"this is set twice, as {spellings[upper]} and as {variable}"
             mistakes.append(SettingsError(message, where=upper, hint="remove one"))
@@ -73,6 +72,13 @@ def variables_source(
             if text.strip() or known[upper] in switches:
                 values[known[upper]] = text
     return Source(values, before=PREFIX, upper=True)
+
+
+def _hint(variable: str, names: Iterable[str]) -> str:
+    # Some tools write nested names with two underscores; there are none here.
+    word = variable.removeprefix(PREFIX).partition("__")[0]
+    best = nearest(word, [name.upper() for name in names])
+    return f"did you mean {PREFIX}{best}?" if best else f"{PREFIX} and one of {', '.join(names).upper()}"
 
 
 def arguments_source(

@@ -74,7 +74,8 @@ def read_share(value: object) -> float:
     """A percentage with or without its sign; a number between 0 and 1 only with it."""
     if isinstance(value, str):
         text = value.strip()
-        return read_percentage(float(text) if re.fullmatch(NUMBER, text, re.ASCII) else text)
+        is_bare = re.fullmatch(NUMBER, text, re.ASCII)
+        return read_percentage((int(text) if text.isdigit() else float(text)) if is_bare else text)
     return read_percentage(value)
 
 
@@ -149,7 +150,8 @@ def read_store(value: object) -> str:
     scheme, colon, place = store.partition(":")
     hint = "memory:, or file: and the absolute path of a directory"
     if scheme == "memory":
-        raise RuleError("memory: takes nothing behind the colon", hint="write memory:")
+        problem = "memory: takes nothing behind the colon" if colon else "this is no store"
+        raise RuleError(problem, hint="write memory:")
     if scheme != "file" or not colon:
         named = f"the store {shown(scheme)} is unknown" if colon and scheme.isalnum() else "this is no store"
         raise RuleError(named, hint=hint)

@@ -13,6 +13,7 @@ from yaml.constructor import ConstructorError
 from yaml.events import AliasEvent
 
 from faultware.config.mistakes import cut, shown
+from faultware.config.plain import MAX_DEPTH
 from faultware.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, without aliases and doubled keys."""
+    """The safe loader, without aliases, tags and doubled keys."""
+
+    _depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         loader: Any = self
         event = loader.peek_event()
         if isinstance(event, AliasEvent) or event.anchor is not None:
             raise _refused("anchors and aliases are refused", event.start_mark)
-        return super().compose_node(parent, index)
+        if event.tag is not None:
+            raise _refused("tags are refused", event.start_mark)
+        if self._depth > MAX_DEPTH:
+            raise _refused("this is nested too deep", event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         loader: Any = super()

@@ -6,7 +6,7 @@ Reads the rules as they are loaded; rolls and counts nothing.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from faultware.control.messages import Problem
 from faultware.core.rendering import duration, number
@@ -29,7 +29,7 @@ def explain(injector: Injector, described: Mapping[str, Any]) -> dict[str, Any]:
     request = _request(described)
     now = injector.clocks.monotonic()
     groups: set[str] = set()
-    entries = []
+    entries: list[dict[str, Any]] = []
     escape = 1.0
     for live in injector.live_rules():
         entry = _explain_rule(injector, live, request, groups, now)
@@ -104,7 +104,8 @@ def _request(described: Mapping[str, Any]) -> Request:
 
 def _header_lines(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
-        for line in value if isinstance(value, list) else [value]:
+        lines = cast("list[object]", value) if isinstance(value, list) else [value]
+        for line in lines:
             if not isinstance(line, str):
                 raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"headers.{name[:40]} must be a text or a list of texts")
             yield name, line

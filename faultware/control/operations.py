@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
 from faultware.config.oneline import parse_rules
@@ -45,7 +45,7 @@ class Operations:
 
     def kill(self, request: ControlRequest, _name: str) -> Answer:
         """Stop all faults and release every request that is held. May be repeated."""
-        data = _read_object(request, {"reason": str}) if request.body else {}
+        data = _read_fields(request, {"reason": str}) if request.body else {}
         reason = str(data.get("reason", ""))[:200]
         self._injector.tell(SwitchKilled(self._wall(), _actor(request), reason))
         try:
@@ -60,7 +60,7 @@ class Operations:
 
     def arm(self, request: ControlRequest, _name: str) -> Answer:
         """Let faults happen, until killed or for a time."""
-        data = _read_object(request, {"for": str}) if request.body else {}
+        data = _read_fields(request, {"for": str}) if request.body else {}
         seconds = None
         if "for" in data:
             try:
@@ -89,9 +89,7 @@ class Operations:
 
     def put_rule(self, request: ControlRequest, name: str) -> Answer:
         """Add or replace one rule; its name stands in the path and may stand in the body."""
-        data = _read_json(request)
-        if not isinstance(data, dict):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "send one rule as a JSON object")
+        data = _read_object(request)
         if not NAME.fullmatch(name):
             raise RuleError(f"{name[:80]!r} is not a rule name", where="name", hint=NAME_HINT)
         if data.get("name", name) != name:
@@ -113,7 +111,7 @@ class Operations:
 
     def parse(self, request: ControlRequest, _name: str) -> Answer:
         """Turn the one-line form into documents, and back into lines; nothing is changed."""
-        data = _read_object(request, {"rules": str})
+        data = _read_fields(request, {"rules": str})
         if "rules" not in data:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, 'send {"rules": "/payments 10% abort 503"}')
         rules = parse_rules(data["rules"])
@@ -122,7 +120,7 @@ class Operations:
     def explain(self, request: ControlRequest, _name: str) -> Answer:
         """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
         fields = {"method": str, "path": str, "query": str, "headers": dict, "client": str}
-        return Answer(explain(self._injector, _read_object(request, fields)))
+        return Answer(explain(self._injector, _read_fields(request, fields)))
 
     def events(self, request: ControlRequest, _name: str) -> Answer:
         """What happened in this worker since an event's number."""
@@ -190,10 +188,15 @@ def _read_json(request: ControlRequest) -> object:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
 
 
-def _read_object(request: ControlRequest, fields: Mapping[str, type]) -> dict[str, Any]:
+def _read_object(request: ControlRequest) -> dict[str, Any]:
     data = _read_json(request)
     if not isinstance(data, dict):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "send a JSON object")
+    return cast("dict[str, Any]", data)
+
+
+def _read_fields(request: ControlRequest, fields: Mapping[str, type]) -> dict[str, Any]:
+    data = _read_object(request)
     for name, value in data.items():
         if name not in fields:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown field {name[:40]!r}; known: {', '.join(fields)}")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 from faultware.core.delays import Distribution, Exponential, LogNormal, Normal, Pareto, Uniform, seconds
 from faultware.core.matching import is_token
@@ -141,7 +141,7 @@ class Abort:
         if status in _BODILESS and body:
             raise RuleError(f"an answer with status {status} has no body", where="body", hint="leave it out")
         content, natural_type = _body(status, body)
-        pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+        pairs = tuple(cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers)
         if content_type is not None:
             _check_header("content-type", content_type, "content_type")
         for name, value in pairs:
@@ -195,7 +195,7 @@ class Raise:
 
     def __post_init__(self) -> None:
         if not isinstance(self.exception, str) or not _EXCEPTION_NAME.fullmatch(self.exception):
-            raise RuleError(f"{self.exception!r} is not an exception's name", where="exception", hint="TimeoutError")
+            raise RuleError(f"{self.exception!r} is not an exception's name", where="exception", hint="such as TimeoutError")
         object.__setattr__(self, "percentage", check_percentage(self.percentage))
 
 

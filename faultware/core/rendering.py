@@ -32,7 +32,7 @@ def duration(seconds: float) -> str:
     left = round(seconds * 1_000_000)
     if left == 0:
         return "0s"
-    parts = []
+    parts: list[str] = []
     for unit, size in _UNITS:
         count, left = divmod(left, size)
         if count:

@@ -113,8 +113,8 @@ class RuleSet:
         # Paths on which no rule can match unless a field brings one in. What is remembered is printable ASCII only, so
         # that adapters may ask for a path before it is decoded (WSGI) and before its framework overlooks a newline.
         self.quiet: dict[str, bool] = {}
-        cookie = {"cookie"} if self._index["cookie"] else set()
-        self.header_names = frozenset({str(key[0]) for key in self._index["header"]} | cookie)
+        headers = [key[0] for key in self._index["header"]] + ["cookie"] * bool(self._index["cookie"])
+        self.header_names = frozenset(headers)
         self.has_query = bool(self._index["query"])
         self._has_fields = bool(self.header_names) or self.has_query
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from faultware.core.faults import Raise
 from faultware.errors import InjectedFault, RuleError, SettingsError
@@ -31,7 +31,11 @@ class Exceptions:
     """
 
     def __init__(self, given: Registration = ()) -> None:
-        entries = given.items() if isinstance(given, Mapping) else ((_name(kind), kind) for kind in given)
+        entries: Iterable[tuple[str, type[Exception] | Factory]]
+        if isinstance(given, Mapping):
+            entries = cast("Mapping[str, type[Exception] | Factory]", given).items()
+        else:
+            entries = [(_name(kind), kind) for kind in given]
         factories: dict[str, Factory] = {"InjectedFault": _injected_fault}
         for name, factory in entries:
             if isinstance(factory, type):

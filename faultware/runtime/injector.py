@@ -114,6 +114,8 @@ class Injector:
         self.view = View(-1, self._nothing)
         _injectors.add(self)
         metrics.watch(self)
+        # What was counted since the last flush must not be lost with the process.
+        weakref.finalize(self, metrics.flush)
 
     # The way of a request.
 
@@ -270,8 +272,13 @@ class Injector:
             if self._process == os.getpid():
                 return
             self._process = os.getpid()
-            self._obey_kill_file()
-            self._refresher = Refresher(self)
+            try:
+                try:
+                    self._obey_kill_file()
+                finally:
+                    self._refresher = Refresher(self)
+            except Exception as error:  # noqa: BLE001  (it must not become the request's)
+                self.failed("refresh", error)
 
     def _obey_kill_file(self) -> None:
         if not self.switch.killed and self.switch.kill_file_exists():

@@ -179,7 +179,7 @@ class Switch:
         monotonic, wall = self._clocks.monotonic(), self._clocks.wall()
         parsed = self._startup if snapshot.rules is None else _parse(snapshot.rules)
         entries = self._startup_rules(snapshot.created_at) if snapshot.rules is None else snapshot.rules
-        live = []
+        live: list[LiveRule] = []
         for rule, entry in zip(parsed, entries, strict=True):
             ends = [end for end in (entry.expires_at, snapshot.armed_until) if end is not None]
             # The wall clock may jump; no run-time rule outlives its hour all the same.

@@ -22,7 +22,7 @@ from faultware.errors import StoreError
 from faultware.state.store import KILLED, Snapshot, StoredRule, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from faultware.state.store import Signal
@@ -152,7 +152,7 @@ class FileStore:
         draft.replace(self._state_path)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Generator[None, None, None]:
         # A descriptor of its own for every turn: locks of one process exclude each other, and a fork inherits none.
         try:
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

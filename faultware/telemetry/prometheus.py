@@ -212,7 +212,8 @@ class Metrics(ForkAware):
                 self._flushed[entry.tally] = _Flushed(self._label(entry.rule.name))
 
     def _count(self, flushed: _Flushed, tally: Tally) -> None:
-        # From the end of a request's way to its beginning, so that a rule never shows more faults than matches.
+        # From the end of a request's way to its beginning, so that a rule never shows more faults than matches; and
+        # from copies, which are made in one step while requests count on.
         families, label = self._families, flushed.label
         self._count_kinds(families.injected, label, dict(tally.injected), flushed.injected)
         self._count_kinds(families.suppressed, label, dict(tally.suppressed), flushed.suppressed)
@@ -224,7 +225,9 @@ class Metrics(ForkAware):
             families.child(families.matches, label).inc(matched - flushed.matched)
             flushed.matched = matched
 
-    def _count_kinds(self, family: Counter, label: str, totals: Mapping[str, int], flushed: dict[str, int]) -> None:
+    def _count_kinds(self, family: Counter, label: str, totals: dict[str, int], flushed: dict[str, int]) -> None:
+        if totals == flushed:
+            return
         for kind, total in totals.items():
             more = total - flushed.get(kind, 0)
             if more > 0:

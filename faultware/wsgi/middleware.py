@@ -87,10 +87,12 @@ class FaultMiddleware:
             if self._control is not None and self._control.owns(path):
                 return answer(self._control, path, environ, start_response)
             rules = view.rules
-            is_quiet = path in rules.quiet and view.header_names.isdisjoint(environ)
-            if is_quiet and not (rules.has_query and environ.get("QUERY_STRING")):
-                return self.app(environ, start_response)
-            candidates = rules.candidates(EnvironRequest(environ, path))
+            try:
+                is_quiet = path in rules.quiet and view.header_names.isdisjoint(environ)
+                if not is_quiet or (rules.has_query and environ.get("QUERY_STRING")):
+                    candidates = rules.candidates(EnvironRequest(environ, path))
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                injector.failed("decide", error)
         if not candidates or _DECIDED in environ:
             return self.app(environ, start_response)
         environ[_DECIDED] = True
