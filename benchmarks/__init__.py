@@ -1,0 +1,1 @@
+"""What faultware costs, measured against doing nothing. Run by `make bench`; no test, since machines differ."""

@@ -1,0 +1,46 @@
+"""Requests that are being held on real servers: clients that leave, uploads that go on."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.servers.harness import eventually, serve
+
+pytestmark = pytest.mark.server
+
+UPLOAD = bytes(range(256)) * 800  # 200 KB
+TELL_WHEN_A_CLIENT_LEAVES = (
+    "uvicorn",
+    "uvicorn-h11",
+    "hypercorn",
+    "hypercorn-trio",
+    "granian",
+    "gunicorn-gthread",
+    "waitress",
+)
+
+
+@pytest.mark.parametrize("kind", TELL_WHEN_A_CLIENT_LEAVES)
+def test_a_client_that_leaves_ends_its_delay(kind):
+    # Waitress looks at a connection whose request is being answered only when it is told to look ahead.
+    more = ("--channel-request-lookahead", "1") if kind == "waitress" else ()
+    with serve(kind, {"FAULTWARE_RULES": "/slow 100% delay 30s as slow"}, *more) as server:
+        connection = server.connect()
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        eventually(lambda: server.status()["active_faults"] == 1, "the request is held")
+        connection.close()
+        # Far less than the delay; the deadline of the wait is for slow machines.
+        eventually(lambda: server.status()["active_faults"] == 0, "the request is let go")
+        assert server.status()["state"] == "armed"
+        assert server.get("/").status == 200
+        assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-gthread", "waitress"])
+def test_an_upload_during_a_delay_arrives_whole(kind):
+    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 300ms as slow"}) as server:
+        reply = server.ask("POST", "/upload", UPLOAD)
+        assert (reply.status, reply.mark) == (200, "slow;delay")
+        assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"

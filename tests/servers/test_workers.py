@@ -1,0 +1,86 @@
+"""One switch for all workers of a service, and for no other service."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.servers.harness import ask_every_worker, eventually, serve
+
+pytestmark = pytest.mark.server
+
+SEVERAL = ("gunicorn-4", "gunicorn-4-preload", "uvicorn-4", "granian-4")
+TINY = {"FAULTWARE_RULES": "/who 100% delay 1ms as tiny"}
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_one_kill_and_one_change_of_rules_reach_every_worker(kind):
+    with serve(kind, TINY) as server:
+        assert {reply.mark for reply in ask_every_worker(server, 4)} == {"tiny;delay"}
+
+        assert server.control("POST", "kill").json()["state"] == "killed"
+        assert {reply.mark for reply in ask_every_worker(server, 4)} == {""}
+
+        # Arming and rules are read from the store by each worker when it notices; a kill is not.
+        assert server.control("POST", "arm").json()["state"] == "armed"
+        eventually(lambda: {reply.mark for reply in ask_every_worker(server, 4)} == {"tiny;delay"}, "armed everywhere")
+
+        rule = {"name": "other", "match": {"path": "/who"}, "percentage": 100, "delay": "1ms"}
+        assert server.control("PUT", "rules", {"rules": [rule]}).status == 200
+        eventually(
+            lambda: {reply.mark for reply in ask_every_worker(server, 4)} == {"other;delay"}, "new rules everywhere"
+        )
+
+
+def test_a_worker_that_is_born_after_the_kill_obeys_it():
+    with serve("gunicorn-4", TINY) as server:
+        old = {reply.headers["x-pid"] for reply in ask_every_worker(server, 4)}
+        server.control("POST", "kill")
+        for pid in old:
+            os.kill(int(pid), signal.SIGTERM)
+
+        def newcomers() -> list:
+            return [reply for reply in ask_every_worker(server, 1) if reply.headers["x-pid"] not in old]
+
+        assert {reply.mark for reply in eventually(newcomers, "a new worker")} == {""}
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-4"])
+def test_two_services_started_from_one_shell_do_not_share_a_switch(kind):
+    with serve(kind, TINY) as one, serve(kind, TINY) as other:
+        assert one.status()["store"] != other.status()["store"]
+        one.control("POST", "kill")
+        assert one.get("/who").mark == ""
+        assert other.status()["state"] == "armed"
+        assert {reply.mark for reply in ask_every_worker(other, 1)} == {"tiny;delay"}
+
+
+def test_two_services_that_name_one_store_share_a_switch(tmp_path):
+    shared = {**TINY, "FAULTWARE_STORE": f"file:{tmp_path / 'store'}"}
+    with serve("uvicorn", shared) as one, serve("gunicorn-gthread", shared) as other:
+        assert one.get("/who").mark == other.get("/who").mark == "tiny;delay"
+        one.control("POST", "kill")
+        assert one.get("/who").mark == other.get("/who").mark == ""
+
+
+def test_metrics_of_four_workers_add_up_in_prometheus_multiprocess_mode(tmp_path):
+    settings = {"FAULTWARE_RULES": "/who 100% delay 1ms as tiny", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with serve("gunicorn-4", settings) as server:
+        count = len(ask_every_worker(server, 4))
+
+        def scraped() -> dict[str, float]:
+            lines = server.control("GET", "metrics").body.decode().splitlines()
+            pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+            return {name: float(value) for name, _, value in pairs}
+
+        name = 'faultware_faults_injected_total{fault="delay",rule="tiny"}'
+        # The worker that is scraped flushes at once, the others about once a second.
+        eventually(lambda: scraped().get(name, 0) >= count, f"{count} delays in the metrics")
+        metrics = scraped()
+        assert metrics[name] == count
+        assert metrics['faultware_rule_matches_total{rule="tiny"}'] == count
+        assert metrics['faultware_injected_delay_seconds_count{rule="tiny"}'] == count
+        assert metrics["faultware_armed"] == 1
+        assert metrics["faultware_rules"] == 1

@@ -1,0 +1,400 @@
+"""What the directory promises besides: other processes, a careless hand, a broken file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faultware.errors import StoreError
+from faultware.state import file
+from faultware.state.file import FileStore
+from faultware.state.memory import MemoryStore
+from faultware.state.store import KILLED, StoredRule
+from tests.state.conftest import INITIAL
+from tests.state.processes import ROOT, SECONDS, command, run, running
+from tests.state.test_stores import armed, changed, killed
+
+RULES = (StoredRule({"name": "a", "percentage": 1, "abort": {"status": 503}}, 2000.0),)
+
+
+def with_rules(before):
+    return replace(before, rules=RULES)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(file, "_PATIENCE_SECONDS", 0.0)
+
+
+def test_processes_that_write_at_once_lose_nothing(open_file, directory):
+    store = open_file()
+    programs = [subprocess.Popen(command("count", directory, 40), cwd=ROOT) for _ in range(3)]
+    assert [program.wait(SECONDS) for program in programs] == [0, 0, 0]
+    assert store.read().reason == "120"
+    assert store.signal[0] >> 1 == store.read().version == 121
+
+
+def test_a_kill_in_another_process_changes_the_signal_here(open_file, directory):
+    store = open_file()
+    signal = store.signal
+    run("kill", directory)
+    assert signal[0] == 5
+    assert (store.read().killed, store.read().actor) == (True, "another process")
+
+
+def test_a_kill_is_up_even_if_another_process_never_lets_go(open_file, directory, impatient):
+    store = open_file()
+    with running("hold_turn", directory) as (_process, said):
+        assert said == "mine"
+        with pytest.raises(StoreError, match="another process has been writing for too long"):
+            store.update(changed)
+        assert not store.signal[0] & KILLED
+        with pytest.raises(StoreError, match="another process has been writing for too long"):
+            store.kill(killed)
+        assert open_file_signal(directory) & KILLED
+        assert store.read().killed
+    assert store.update(changed).killed
+
+
+def open_file_signal(directory):
+    return int.from_bytes((directory / "switch").read_bytes()[:8], "little")
+
+
+def test_a_child_that_was_forked_during_a_turn_does_not_keep_it(directory):
+    assert run("fork_in_turn", directory) == ["written"]
+
+
+def test_a_second_worker_takes_over_what_is_there_and_not_what_it_would_begin_with(open_file, directory):
+    open_file().update(with_rules)
+    second = FileStore(directory, replace(INITIAL, version=99, killed=True, created_at=5.0))
+    assert second.read() == replace(INITIAL, version=2, rules=RULES)
+    assert not second.signal[0] & KILLED
+
+
+def test_only_the_owner_can_look_into_the_directory_whatever_the_mask(directory):
+    mask = os.umask(0)
+    try:
+        FileStore(directory, INITIAL).update(changed)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in directory.iterdir()} == {
+        "lock": 0o600,
+        "state.json": 0o600,
+        "switch": 0o600,
+    }
+
+
+# A careless hand.
+
+
+def clean(directory):
+    shutil.rmtree(directory)
+
+
+def remove_switch(directory):
+    (directory / "switch").unlink()
+
+
+def replace_switch(directory):
+    (directory / "new").write_bytes(bytes(4096))
+    (directory / "new").replace(directory / "switch")
+
+
+def remove_state(directory):
+    (directory / "state.json").unlink()
+
+
+ACCIDENTS = pytest.mark.parametrize("accident", [clean, remove_switch, replace_switch, remove_state])
+
+
+@ACCIDENTS
+def test_workers_find_together_again_after_a_file_was_removed_and_keep_the_state(open_file, directory, accident):
+    one, other = open_file(), open_file()
+    one.update(with_rules)
+    other.read()
+    accident(directory)
+    one.follow()
+    other.follow()
+    assert one.read().rules == other.read().rules == RULES
+    version = one.signal[0] >> 1
+    one.kill(killed)
+    assert other.signal[0] & KILLED
+    assert other.signal[0] >> 1 > version
+    other.update(armed)
+    assert not one.signal[0] & KILLED
+
+
+@ACCIDENTS
+def test_a_kill_survives_that_a_file_is_removed(open_file, directory, accident):
+    one, other = open_file(), open_file()
+    one.kill(killed)
+    other.read()
+    accident(directory)
+    other.follow()
+    assert other.read().killed
+    assert open_file().read().killed
+
+
+@ACCIDENTS
+def test_a_kill_reaches_everybody_while_some_have_followed_and_others_have_not(open_file, directory, accident):
+    ahead, behind, killing = open_file(), open_file(), open_file()
+    before = behind.signal
+    accident(directory)
+    ahead.follow()
+    killing.kill(killed)
+    assert ahead.signal[0] & KILLED
+    assert accident is remove_state or before is not ahead.signal
+    assert before[0] & KILLED
+    behind.follow()
+    assert behind.signal[0] & KILLED
+
+
+@ACCIDENTS
+def test_who_follows_late_does_not_undo_that_somebody_armed_meanwhile(open_file, directory, accident):
+    ahead, behind = open_file(), open_file()
+    ahead.kill(killed)
+    behind.read()
+    accident(directory)
+    ahead.follow()
+    ahead.update(armed)
+    behind.follow()
+    assert not ahead.signal[0] & KILLED
+    assert not behind.signal[0] & KILLED
+
+
+def test_a_state_that_outlived_its_switch_still_says_killed(open_file, directory):
+    open_file().kill(killed)
+    remove_switch(directory)
+    assert open_file().signal[0] & KILLED
+
+
+# What cannot be used.
+
+GOOD = {
+    "version": 3,
+    "killed": False,
+    "created_at": 1.0,
+    "rules": [{"document": {"name": "a"}, "expires_at": None}],
+    "armed_until": None,
+    "changed_at": 1.0,
+    "actor": "",
+    "reason": "",
+}
+BROKEN = {
+    "empty": "",
+    "cut off": json.dumps(GOOD)[:-5],
+    "not UTF-8": b"\xff\xfe{}",
+    "nested": "[" * 100_000,
+    "a list": [],
+    "null": None,
+    "a number": 5,
+    "nothing in it": {},
+    "huge": json.dumps({**GOOD, "actor": "x" * (16 * 1024 * 1024)}),
+    "a long number": json.dumps(GOOD).replace("3", "3" * 5000, 1),
+    **{f"no {name}": {key: value for key, value in GOOD.items() if key != name} for name in GOOD},
+    **{f"version {value!r}": {**GOOD, "version": value} for value in (0, -1, 2**62, "3", 1.5, None)},
+    **{
+        f"{name} {value}": {**GOOD, name: value}
+        for name in ("created_at", "changed_at", "armed_until")
+        for value in ("soon", float("nan"), float("inf"), [])
+    },
+    **{
+        f"rules {rules}": {**GOOD, "rules": rules}
+        for rules in (
+            5,
+            "ab",
+            [None],
+            [{}],
+            [{"document": {"name": "a"}}],
+            [{"document": None, "expires_at": None}],
+            [{"document": {}, "expires_at": None}],
+            [{"document": {"name": 5}, "expires_at": None}],
+            [{"document": {"name": "a"}, "expires_at": "soon"}],
+            [{"document": {"name": "a"}, "expires_at": float("nan")}],
+        )
+    },
+}
+
+
+def test_the_state_that_the_broken_ones_are_made_of_is_good(open_file, directory):
+    store = open_file()
+    (directory / "state.json").write_text(json.dumps(GOOD))
+    assert store.read().version == 3
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_state_is_refused_and_a_kill_works_all_the_same(open_file, directory, content):
+    store = open_file()
+    raw = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
+    (directory / "state.json").write_bytes(raw)
+    for use in (store.read, lambda: store.update(changed), open_file):
+        with pytest.raises(StoreError, match="state.json") as caught:
+            use()
+        assert str(caught.value).startswith(f"file:{directory}: ")
+    assert not store.signal[0] & KILLED
+    with pytest.raises(StoreError):
+        store.kill(killed)
+    assert store.signal[0] & KILLED
+    (directory / "state.json").unlink()
+    store.follow()
+    assert store.read().killed
+
+
+def test_a_missing_state_is_refused_until_somebody_follows(open_file, directory):
+    store = open_file()
+    remove_state(directory)
+    with pytest.raises(StoreError, match="No such file"):
+        store.read()
+    store.follow()
+    assert store.read() == INITIAL
+
+
+def test_what_is_not_clearly_armed_is_killed(open_file, directory):
+    store = open_file()
+    (directory / "state.json").write_text(json.dumps({**GOOD, "killed": "no"}))
+    assert store.read().killed
+
+
+def test_rules_that_take_too_much_room_are_refused_and_nothing_is_written(open_file):
+    store = open_file()
+    many = tuple(StoredRule({"name": f"r{number}", "text": "x" * 1000}, None) for number in range(17_000))
+    with pytest.raises(StoreError, match="16777216 are the most that can be kept"):
+        store.update(lambda before: replace(before, rules=many))
+    assert store.read() == INITIAL
+    assert store.signal[0] == 2
+
+
+def test_a_disk_that_is_full_is_told_and_the_last_state_stays(open_file, monkeypatch):
+    store = open_file()
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(file.os, "fdopen", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.kill(killed)
+    monkeypatch.undo()
+    assert store.read() == replace(INITIAL, killed=True)
+
+
+def make_world_writable(place):
+    place.mkdir()
+    place.chmod(0o777)
+
+
+def make_group_writable(place):
+    place.mkdir()
+    place.chmod(0o720)
+
+
+def make_link(place):
+    (place.parent / "elsewhere").mkdir(mode=0o700)
+    place.symlink_to(place.parent / "elsewhere")
+
+
+def make_dangling_link(place):
+    place.symlink_to(place.parent / "nowhere")
+
+
+def make_file(place):
+    place.write_text("")
+
+
+def make_below_file(place):
+    place.parent.joinpath("file").write_text("")
+    place.symlink_to(place.parent / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [make_world_writable, make_group_writable, make_link, make_dangling_link, make_file, make_below_file],
+)
+def test_a_directory_that_is_not_private_is_refused(directory, open_file, prepare):
+    prepare(directory)
+    with pytest.raises(StoreError, match=f"^file:{directory}: "):
+        open_file()
+
+
+def test_a_directory_of_somebody_else_is_refused(directory, open_file, monkeypatch):
+    directory.mkdir(mode=0o700)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    with pytest.raises(StoreError, match="must be a directory of this user that nobody else may write to"):
+        open_file()
+
+
+def test_a_directory_that_others_were_let_into_is_not_written_to_any_more(directory, open_file):
+    store = open_file()
+    directory.chmod(0o777)
+    with pytest.raises(StoreError, match="nobody else may write to"):
+        store.update(changed)
+    with pytest.raises(StoreError, match="nobody else may write to"):
+        store.kill(killed)
+    assert store.signal[0] & KILLED
+
+
+def test_a_place_where_nothing_can_be_made_is_refused():
+    with pytest.raises(StoreError, match="^file:/proc/nowhere/state: "):
+        FileStore(Path("/proc/nowhere/state"), INITIAL)
+
+
+@pytest.mark.parametrize("name", ["switch", "lock"])
+def test_links_in_the_directory_are_not_followed(directory, open_file, name):
+    directory.mkdir(mode=0o700)
+    target = directory.parent / "target"
+    target.write_text("precious")
+    (directory / name).symlink_to(target)
+    with pytest.raises(StoreError):
+        open_file()
+    assert target.read_text() == "precious"
+
+
+def test_a_link_in_place_of_the_draft_is_not_followed(directory, open_file):
+    store = open_file()
+    target = directory.parent / "target"
+    target.write_text("precious")
+    (directory / f"state.{os.getpid()}.tmp").symlink_to(target)
+    with pytest.raises(StoreError):
+        store.update(changed)
+    assert target.read_text() == "precious"
+
+
+def test_a_switch_that_is_no_file_is_refused(directory, open_file):
+    directory.mkdir(mode=0o700)
+    (directory / "switch").mkdir()
+    with pytest.raises(StoreError):
+        open_file()
+
+
+def test_turns_exclude_threads_of_one_process_that_share_a_store(open_file):
+    store = open_file()
+    inside, most = [], []
+
+    def change(before):
+        inside.append(1)
+        most.append(len(inside))
+        inside.pop()
+        return replace(before, reason=before.reason + "x")
+
+    threads = [threading.Thread(target=lambda: [store.update(change) for _ in range(10)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert max(most) == 1
+    assert store.read().reason == "x" * 40
+
+
+def test_the_memory_store_knows_nothing_of_another():
+    one, other = MemoryStore(INITIAL), MemoryStore(INITIAL)
+    one.kill(killed)
+    assert not other.read().killed

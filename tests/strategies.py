@@ -1,0 +1,262 @@
+"""Hypothesis strategies for rules, and for requests made of the rules' own literals.
+
+The words are few, so that rules and requests meet often: a request that no rule could match proves little.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
+from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.matching import Match, PathMatch, TextMatch
+from faultware.core.request import Request
+from faultware.core.rules import Rule
+from faultware.core.sampling import SampleBy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+WORDS = ("pay", "payments", "pays", "users", "7", "a", "b", "Pay", "é", "x y", "v1;2", "")
+HEADER_NAMES = ("x-canary", "x-user-id", "accept", "user-agent")
+FIELD_NAMES = ("user", "flag", "a b", "é")
+VALUES = ("1", "0", "blue", "Blue", "blue green", "a;b", "é", "")
+CLIENTS = ("127.0.0.1", "10.0.0.7", "10.0.1.7", "::1", "fd00::7", "::ffff:10.0.0.7", "testclient", "")
+NETWORKS = ("127.0.0.1", "10.0.0.0/24", "10.0.0.0/8", "::1", "fd00::/8")
+HOSTS = ("shop.example", "api.shop.example", "localhost", "::1")
+REGEXES = ("/pay.*", ".*", "[a-z0-9-]+", r"/users/\d+(/.*)?", "(?i)/PAY.*", "[^/]*/7", "1|blue")
+METHODS = ("GET", "POST", "DELETE", "OPTIONS", "HEAD")
+
+_words = st.sampled_from(WORDS)
+_paths = st.lists(_words, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
+_percentages = st.one_of(
+    st.sampled_from((0, 0.1, 0.5, 1, 5, 10, 12.5, 33.3, 50, 99.9, 100)),
+    st.floats(min_value=0, max_value=100, allow_nan=False),
+)
+_short = st.integers(min_value=1, max_value=30_000_000).map(lambda microseconds: microseconds / 1_000_000)
+
+
+@cache
+def text_matches() -> SearchStrategy[TextMatch]:
+    """Conditions on a value, of every kind."""
+    flags = {"ignore_case": st.booleans(), "invert": st.booleans()}
+    some = st.sampled_from(VALUES).filter(bool)
+    return st.one_of(
+        st.builds(TextMatch, exact=st.sampled_from(VALUES)),
+        st.builds(TextMatch, exact=st.sampled_from(VALUES), **flags),
+        st.builds(TextMatch, prefix=some, **flags),
+        st.builds(TextMatch, suffix=some, **flags),
+        st.builds(TextMatch, contains=some, **flags),
+        st.builds(TextMatch, regex=st.sampled_from(REGEXES), **flags),
+        st.builds(TextMatch, present=st.booleans(), invert=st.booleans()),
+    )
+
+
+@cache
+def path_matches() -> SearchStrategy[PathMatch]:
+    """Conditions on a path, of every kind."""
+    flags = {"ignore_case": st.booleans(), "invert": st.booleans()}
+    some = _words.filter(bool)
+    globs = st.lists(st.one_of(_words, st.sampled_from(("*", "**", "pay*", "*s", "p*y*"))), min_size=1, max_size=4)
+    templates = st.lists(st.one_of(_words, st.sampled_from(("{id}", "{user}"))), min_size=1, max_size=4)
+    kinds = {
+        "segments": _paths,
+        "exact": _paths,
+        "prefix": _paths,
+        "suffix": some,
+        "contains": some,
+        "regex": st.sampled_from(REGEXES),
+        "glob": globs.map(lambda segments: "/" + "/".join(segments)),
+        "template": templates.map(lambda segments: "/" + "/".join(segments)),
+    }
+    plain = [st.builds(PathMatch, **{kind: values}) for kind, values in kinds.items()]
+    return st.one_of(*plain, *(st.builds(PathMatch, **{kind: values}, **flags) for kind, values in kinds.items()))
+
+
+@cache
+def matches() -> SearchStrategy[Match]:
+    """Conditions on a request; a path alone is the most frequent."""
+
+    def fields(names: tuple[str, ...]) -> SearchStrategy[dict[str, str | TextMatch]]:
+        condition = st.one_of(st.sampled_from(VALUES), text_matches())
+        return st.one_of(st.just({}), st.dictionaries(st.sampled_from(names), condition, max_size=2))
+
+    return st.one_of(
+        st.builds(Match, path_matches()),
+        st.builds(
+            Match,
+            st.none() | path_matches(),
+            methods=st.just(()) | st.sets(st.sampled_from(METHODS), max_size=2),
+            headers=fields(HEADER_NAMES),
+            query=fields(FIELD_NAMES),
+            cookies=fields(("session", "user")),
+            host=st.none() | st.sampled_from(HOSTS) | st.builds(TextMatch, suffix=st.just(".example")),
+            client=st.just(()) | st.lists(st.sampled_from(NETWORKS), max_size=2, unique=True),
+        ),
+    )
+
+
+@cache
+def distributions() -> SearchStrategy[Uniform | Normal | LogNormal | Exponential | Pareto]:
+    """Delays of every distribution."""
+    bound = st.integers(min_value=30_000_000, max_value=60_000_000).map(lambda microseconds: microseconds / 1_000_000)
+    shape = st.floats(min_value=0.01, max_value=100)
+    ranges = st.tuples(st.just(0.0) | _short, _short).map(sorted)
+    return st.one_of(
+        ranges.map(lambda ends: Uniform(*ends)),
+        st.builds(Normal, _short, _short, bound),
+        st.builds(LogNormal, _short, shape, bound),
+        st.builds(Exponential, _short, bound),
+        st.builds(Pareto, _short, shape, bound),
+    )
+
+
+@cache
+def aborts() -> SearchStrategy[Abort]:
+    """Answers in the application's place: texts, JSON, headers."""
+    values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
+    json = st.dictionaries(st.text(max_size=4), st.integers() | st.none() | st.text(max_size=4), max_size=2)
+    with_body = st.integers(min_value=200, max_value=599).filter(lambda status: status not in (204, 205, 304))
+    return st.one_of(
+        st.builds(Abort, st.integers(min_value=200, max_value=599)),
+        st.builds(
+            Abort,
+            with_body,
+            body=st.none() | st.text(max_size=8) | st.binary(max_size=4) | json | st.just([1, {"a": None}]),
+            headers=st.dictionaries(st.sampled_from(("retry-after", "x-fault", "etag")), values, max_size=2),
+            content_type=st.none() | st.just("text/html"),
+            after=st.booleans(),
+            percentage=st.just(100) | _percentages,
+        ),
+    )
+
+
+_delays = st.builds(Delay, distributions(), percentage=st.just(100) | _percentages)
+_endings = st.one_of(
+    st.none(),
+    aborts(),
+    st.sampled_from(("InjectedFault", "TimeoutError", "myapp.Broken")).map(Raise),
+    st.builds(Hang, st.none() | _short),
+)
+_coin = st.booleans()
+_names = st.just("") | st.from_regex(r"\A[a-z][a-z0-9_-]{0,7}\Z")
+_counts = st.none() | st.integers(min_value=1, max_value=5)
+_keys = st.none() | st.sampled_from(("header:x-user-id", "cookie:session", "query:user", "client")).map(SampleBy.parse)
+_groups = st.sampled_from(("", "", "g", "h"))
+_lifetimes = st.none() | _short
+
+
+@st.composite
+def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
+    """One rule: any match, any faults, any way of sampling; named or not.
+
+    Args:
+        match: Where the conditions come from, if not from `matches()`.
+    """
+    faults = {}
+    ending = draw(_endings)
+    if ending is not None:
+        faults["raise_" if ending.kind == "raise" else ending.kind] = ending
+    if not faults or draw(_coin):
+        faults["delay"] = draw(_delays)
+    return Rule(
+        draw(_names),
+        draw(match or matches()),
+        percentage=draw(_percentages),
+        count=draw(_counts),
+        every=draw(_counts),
+        sample_by=draw(_keys),
+        group=draw(_groups),
+        lifetime_seconds=draw(_lifetimes),
+        **faults,
+    )
+
+
+def rule_lists(*, max_size: int = 8) -> SearchStrategy[list[Rule]]:
+    """Rules with different names."""
+    return st.lists(rules(), max_size=max_size, unique_by=lambda rule: rule.name)
+
+
+@st.composite
+def requests(draw: DrawFn, rules: Iterable[Rule] = ()) -> Request:
+    """A request: at random, or near to what one of the rules asks for.
+
+    Args:
+        rules: Their literals go into paths, methods, headers, query, cookies, host and client.
+    """
+    known = list(rules)
+    model = draw(st.sampled_from(known)).match if known and draw(_mostly) else Match()
+    path = _near(draw, _filled(draw, model.path), WORDS) if model.path else draw(_paths)
+    headers, query = draw(_some_headers), draw(_some_fields)
+    cookies: list[tuple[str, str]] = []
+    for fields, conditions in ((headers, model.headers), (query, model.query), (cookies, model.cookies)):
+        for name, text in conditions:
+            if draw(_mostly):
+                fields.append((name, _near(draw, text.value, VALUES)))
+    host = model.host.value if model.host and draw(_mostly) else draw(_hosts)
+    lines = [("Host", host), *((name.title() if draw(_coin) else name, value) for name, value in headers)]
+    if cookies:
+        lines.append(("cookie", "; ".join(f"{name}={value}" for name, value in cookies)))
+    return Request(
+        min(model.methods) if model.methods and draw(_mostly) else draw(_methods),
+        path,
+        query_string="&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query),
+        headers=lines,
+        client=draw(_clients),
+    )
+
+
+_mostly = st.integers(min_value=0, max_value=4).map(bool)
+_some_headers = st.lists(st.tuples(st.sampled_from(HEADER_NAMES), st.sampled_from(VALUES)), max_size=2)
+_some_fields = st.lists(st.tuples(st.sampled_from(FIELD_NAMES), st.sampled_from(VALUES)), max_size=1)
+_hosts, _methods, _clients = (st.sampled_from(values) for values in (HOSTS, METHODS, CLIENTS))
+_some_words = st.lists(_words, max_size=2)
+_others: dict[tuple[str, ...], SearchStrategy[str]] = {words: st.sampled_from(words) for words in (WORDS, VALUES)}
+_changes = st.integers(min_value=0, max_value=15)
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def _filled(draw: DrawFn, match: PathMatch) -> str:
+    """A path that has the literal parts of a condition."""
+    if match.kind == "regex":
+        return draw(_paths)
+    if match.kind in ("suffix", "contains"):
+        return draw(_paths) + match.value
+    if match.kind not in ("glob", "template"):
+        return match.value
+    segments = []
+    for segment in match.value.split("/")[1:]:
+        if segment == "**":
+            segments += draw(_some_words)
+        elif segment.startswith("{"):
+            segments.append(draw(_words))
+        else:
+            segments.append(segment.replace("*", draw(_words)))
+    return "/" + "/".join(segments)
+
+
+def _near(draw: DrawFn, text: str, others: tuple[str, ...]) -> str:
+    """A text, or something that differs a little."""
+    change = draw(_changes)
+    variants = (
+        lambda: f"{text}/{draw(_others[others])}",
+        lambda: text + draw(_others[others]),
+        lambda: text + "/",
+        lambda: text[:-1],
+        lambda: text[1:],
+        text.upper,
+        text.swapcase,
+        lambda: "/" + text,
+        lambda: text.replace("/", "//"),
+        lambda: text.rstrip("/"),
+        lambda: text + "\n",
+    )
+    return variants[change]() if change < len(variants) else text
