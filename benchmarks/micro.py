@@ -91,7 +91,7 @@ def start_response(status: str, headers: Any, exc_info: Any = None) -> Any: ...
 
 def same_path() -> str:
     """A path seen before, in a string that has not been."""
-    return "".join(["/orders", "/7"])
+    return "/orders/7"
 
 
 def new_path() -> str:

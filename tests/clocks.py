@@ -22,6 +22,8 @@ BACKENDS = ("asyncio", "trio")
 _BEGIN = 1000.0
 # Only a test that hangs waits so long, in real seconds.
 _GUARD_SECONDS = 20.0
+# What asyncio asks for at most, also for a sleep without end.
+_FOR_EVER_SECONDS = 24 * 3600.0
 _DEADLOCK = "everybody waits, and nobody will wake them"
 
 
@@ -67,7 +69,7 @@ class LoopTime:
         ready = wait(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if timeout is not None and not self._stands_still:
+        if timeout is not None and timeout < _FOR_EVER_SECONDS and not self._stands_still:
             self._now += timeout
             return []
         ready = wait(_GUARD_SECONDS)

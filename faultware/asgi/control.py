@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -45,7 +46,7 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
     # Operations write to the store: a disk must not hold up the loop.
     answered = await run_in_threadpool(control.handle, asked)
     response = Response(
-        b"" if request.method == "HEAD" else answered.body, answered.status, headers=dict(answered.headers)
+        b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
     )
     await response(scope, receive, send)
 
@@ -53,8 +54,9 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
 async def _body(request: Request) -> bytes:
     """The body, cut one byte behind the limit: longer ones are refused, not kept."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            break
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY:
+                break
     return bytes(body[: MAX_BODY + 1])

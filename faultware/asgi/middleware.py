@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
-    from faultware.runtime.injector import Injector
+    from faultware.runtime.injector import Injector, View
 
 _log = logging.getLogger("faultware")
 
@@ -59,6 +59,9 @@ class FaultMiddleware:
 
     def __init__(self, app: ASGIApp, **options: Unpack[Options]) -> None:
         self.app = app
+        # uvicorn and hypercorn take an object for ASGI 3 only if its `__call__` is a coroutine function. They look at
+        # the object; Python, when it is called, at the class.
+        vars(self)["__call__"] = self._call
         self._refusal = ""
         self._injector: Injector | None = None
         self._route = route_of(app)
@@ -71,46 +74,67 @@ class FaultMiddleware:
         if service is not None:
             self._injector = service.injector
             self._control = mount(service)
+            self._landmark = None if self._control is None else self._control.landmark
             self._mark = service.settings.mark_responses
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection. A plain function, so that passing by costs no coroutine."""
+        app = self.app  # by a name of its own, since Python looks for a method first where an attribute is called
         injector = self._injector
         if injector is None:
-            return self._refuse(scope, receive, send) if self._refusal else self.app(scope, receive, send)
+            return self._refuse(scope, receive, send) if self._refusal else app(scope, receive, send)
         view = injector.view
+        if injector.signal[0] != view.word:
+            return self._attend(injector, None, scope, receive, send)
+        if view.is_idle and self._landmark is None:
+            return app(scope, receive, send)
         try:
-            is_quiet = scope["path"] in view.quiet and injector.signal[0] == view.word and not scope["root_path"]
-        except KeyError:  # lifespan has no path, and a server may leave out the root path
+            if view.is_idle:
+                is_quiet = self._landmark not in scope["path"]
+            else:
+                is_quiet = scope["path"] in view.quiet and not scope["root_path"]
+                if is_quiet and view.raw_header_names:
+                    is_quiet = view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
+        except (KeyError, TypeError):  # lifespan has no path, and a server may leave out the root path
             is_quiet = False
         if is_quiet:
-            return self.app(scope, receive, send)
-        return self._attend(injector, scope, receive, send)
+            return app(scope, receive, send)
+        return self._attend(injector, view, scope, receive, send)
 
-    def _attend(self, injector: Injector, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await type(self).__call__(self, scope, receive, send)
+
+    def _attend(
+        self, injector: Injector, view: View | None, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Look closely at a request; without a view at the switch, too, which has changed."""
+        app = self.app
         if scope["type"] != "http":
-            return self.app(scope, receive, send)
-        view = injector.current()
+            return app(scope, receive, send)
+        if view is None:
+            view = injector.current()
         path, root = scope["path"], scope.get("root_path", "")
         candidates: Sequence[LiveRule] | None = None if root else view.known.get(path)
         if candidates is None:
             path = self._route(path, root)
             if self._control is not None and self._control.owns(path):
                 return answer(self._control, path, scope, receive, send)
-            rules = view.rules
+            rules, names = view.rules, view.raw_header_names
             try:
-                is_quiet = path in rules.quiet and view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
-                if not is_quiet or (rules.has_query and scope.get("query_string")):
+                has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
+                if has_field or (rules.has_query and scope.get("query_string")):
                     candidates = rules.candidates(ScopeRequest(scope, path))
+                else:
+                    candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
         if not candidates or _DECIDED in scope:
-            return self.app(scope, receive, send)
+            return app(scope, receive, send)
         scope[_DECIDED] = True
         request = ScopeRequest(scope, path)
         plan = injector.decide(view, candidates, request)
         if plan is None:
-            return self.app(scope, receive, send)
+            return app(scope, receive, send)
         return self._inject(injector, plan, request, scope, receive, send)
 
     def _refuse(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

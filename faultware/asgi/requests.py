@@ -20,14 +20,12 @@ class ScopeRequest(Request):
         path: What the application routes by.
     """
 
+    __slots__ = ("_scope",)
+
     def __init__(self, scope: Scope, path: str) -> None:  # leaves to properties what the base class is given
         self._scope = scope
+        self.method = scope["method"]
         self.path = path
-
-    @property
-    def method(self) -> str:
-        """In capitals, as on the wire."""
-        return str(self._scope["method"])
 
     @property
     def query_string(self) -> str:

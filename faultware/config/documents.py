@@ -199,7 +199,7 @@ def _key_hint(loc: tuple[int | str, ...]) -> str:
 
 
 class _Schema(GenerateJsonSchema):
-    """A schema without null: what is not wanted is left out."""
+    """A schema without null: what is not wanted is left out. The same from every version of pydantic."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002  (titles would repeat the keys)
         return False
@@ -208,10 +208,15 @@ class _Schema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        described = super().default_schema(schema)
-        if described.get("default") in (None, [], {}):
-            described.pop("default", None)
+        # A copy: what is generated may be shared by all fields of a type.
+        described = dict(self.generate_inner(schema["schema"]))
+        default = schema.get("default")
+        if isinstance(default, (bool, int, str)):
+            described["default"] = default
         return described
+
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        return {"type": "string", "const": schema["expected"][0]}
 
 
 def rules_schema() -> dict[str, Any]:

@@ -43,7 +43,12 @@ class Read:
     form: str
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
+        shown = core_schema.plain_serializer_function_ser_schema(_without_secret, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.read, serialization=shown)
+
+
+def _without_secret(value: object) -> object:
+    return str(value) if isinstance(value, SecretStr) else value
 
 
 def _secret(value: object) -> SecretStr:

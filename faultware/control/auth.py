@@ -33,8 +33,12 @@ class Guard:
     def admits(self, authorization: str) -> bool:
         """Whether an `Authorization` header carries the token (RFC 6750, section 2.1), in constant time."""
         scheme, _, token = authorization.strip().partition(" ")
-        # Digests have one length and are ASCII, so that the comparison tells nothing and never fails.
-        return hmac.compare_digest(_digest(token.strip()), self._digest) and scheme.lower() == "bearer"
+        # A header's bytes arrive as Latin-1. Clients write what is not ASCII in that, or in UTF-8.
+        latin = token.strip()
+        utf8 = latin.encode("latin-1", "replace").decode("utf-8", "replace")
+        # Digests have one length and are bytes, so that the comparison tells nothing and never fails.
+        is_right = hmac.compare_digest(_digest(latin), self._digest) | hmac.compare_digest(_digest(utf8), self._digest)
+        return is_right and scheme.lower() == "bearer"
 
     def allows_host(self, host: str) -> bool:
         """Whether the name the client used is allowed: a web page that rebinds its own name to this machine is not."""

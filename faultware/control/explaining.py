@@ -5,6 +5,7 @@ Reads the rules as they are loaded; rolls and counts nothing.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,16 +16,18 @@ from faultware.core.request import Request
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.injector import Injector
 
 
-def explain(injector: Injector, described: Mapping[str, Any]) -> dict[str, Any]:
+def explain(injector: Injector, described: Mapping[str, Any], max_percentage: float) -> dict[str, Any]:
     """For each rule: whether it matches, which conditions fail, what keeps it out, what would be rolled.
 
     Args:
         injector: Whose rules are asked.
         described: `method`, `path` (may carry a query), `query`, `headers`, `client`.
+        max_percentage: The chance that all rules together may not exceed.
     """
     request = _request(described)
     now = injector.clocks.monotonic()
@@ -35,8 +38,8 @@ def explain(injector: Injector, described: Mapping[str, Any]) -> dict[str, Any]:
         entry = _explain_rule(injector, live, request, groups, now)
         entries.append(entry)
         if entry["takes_part"]:
-            escape *= 1 - live.rule.percentage / 100
-    chance = 0.0 if injector.switch.killed else 100 * (1 - escape)
+            escape *= 1 - _chance(live.rule)
+    chance = 0.0 if injector.switch.killed else min(100 * (1 - escape), max_percentage)
     return {
         "state": "killed" if injector.switch.killed else "armed",
         "request": {"method": request.method, "path": request.path, "query": request.query_string},
@@ -49,17 +52,14 @@ def _explain_rule(injector: Injector, live: LiveRule, request: Request, groups: 
     rule = live.rule
     failed = rule.match.failures(request)
     hindrance = "" if failed else _hindrance(injector, live, request, groups, now)
-    if not failed and rule.group:
-        groups.add(rule.group)
     rolls = [f"{number(rule.percentage)}% for the rule"]
     rolls += [f"{number(fault.percentage)}% for {fault.kind}" for fault in rule.faults if fault.percentage != 100]
     if rule.every is not None:
-        rolls.insert(0, f"every {rule.every}th match of this worker")
+        rolls.insert(0, f"one of every {rule.every} matches in this worker")
     if rule.count is not None:
         rolls.append(f"at most {rule.count} times in this worker")
     if rule.sample_by is not None:
-        key = rule.sample_by.key(request)
-        rolls.append(f"sticks to {rule.sample_by}" + ("" if key is not None else ", which this request has not"))
+        rolls.append(f"sticks to {rule.sample_by}")
     return {
         "name": rule.name,
         "rule": str(rule),
@@ -80,13 +80,25 @@ def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set
     rule = live.rule
     if not injector.exemptions.allow(rule, request.path):
         return "excluded: the path is exempt and the rule does not name it exactly"
-    if request.is_preflight and "OPTIONS" not in rule.match.methods:
-        return "excluded: a preflight is left alone unless the rule names OPTIONS"
-    if rule.group in groups:
-        return f"another rule of the group {rule.group} matches first"
     if now >= live.deadline:
         return "expired"
+    if rule.group in groups:
+        return f"another rule of the group {rule.group} matches first"
+    if rule.group:
+        groups.add(rule.group)
+    if request.is_preflight and "OPTIONS" not in rule.match.methods:
+        return "excluded: a preflight is left alone unless the rule names OPTIONS"
+    if rule.sample_by is not None and rule.sample_by.key(request) is None:
+        return f"the request has no {rule.sample_by} for the decision to stick to"
+    if live.tally.suppressed["count"]:
+        return "its count is used up in this worker"
     return ""
+
+
+def _chance(rule: Rule) -> float:
+    """The chance, 0 to 1, that a rule that takes part does anything."""
+    idle = math.prod(1 - fault.percentage / 100 for fault in rule.faults)
+    return rule.percentage / 100 * (1 - idle) / (rule.every or 1)
 
 
 def _request(described: Mapping[str, Any]) -> Request:

@@ -69,7 +69,7 @@ class Answer:
         """As a response."""
         if self.status == HTTPStatus.NO_CONTENT:
             return ControlResponse(self.status, headers=_COMMON)
-        body = json.dumps(self.data, ensure_ascii=False).encode() + b"\n" if self.text is None else self.text
+        body = _json(self.data) if self.text is None else self.text
         headers = {**_COMMON, "content-type": self.content_type}
         if self.version is not None:
             headers["etag"] = f'"{self.version}"'
@@ -117,6 +117,11 @@ class Problem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
     def render(self) -> ControlResponse:
         """As a response."""
         document = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value}
-        body = json.dumps({**document, "detail": self.detail, **self.fields}, ensure_ascii=False).encode() + b"\n"
+        body = _json({**document, "detail": self.detail, **self.fields})
         headers = {**_COMMON, "content-type": "application/problem+json", **self.headers}
         return ControlResponse(self.status, body, headers)
+
+
+def _json(data: object) -> bytes:
+    # Half of a character, which a path or a header may hold, becomes the escape by which JSON can say it.
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
@@ -14,7 +15,7 @@ from faultware.control.explaining import explain
 from faultware.control.messages import Answer, ControlRequest, Problem
 from faultware.core.rendering import rule_document
 from faultware.core.rules import NAME, NAME_HINT
-from faultware.errors import RuleError, StoreError
+from faultware.errors import FaultwareError, RuleError
 from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled
 
 if TYPE_CHECKING:
@@ -47,16 +48,19 @@ class Operations:
         """Stop all faults and release every request that is held. May be repeated."""
         data = _read_fields(request, {"reason": str}) if request.body else {}
         reason = str(data.get("reason", ""))[:200]
-        self._injector.tell(SwitchKilled(self._wall(), _actor(request), reason))
         try:
-            snapshot = self._switch.kill(_actor(request), reason)
-        except StoreError as error:
-            # The killed bit is up all the same: what did not work is to write down who did it and why.
-            self._injector.holding.release_all()
+            self._switch.kill(_actor(request), reason)
+            return self._status(self._injector.refresh())
+        except FaultwareError as error:
+            # The killed bit is up all the same: what did not work is to write down who did it and why, or to read the
+            # rules again, and neither is needed to stop.
             self._injector.failed("store", error)
-            return Answer({"state": "killed", "warning": str(error)})
-        self._injector.refresh()
-        return self._status(snapshot)
+            readings = self._injector.readings()
+            known = {"rules": readings.rules, "active_faults": readings.active_faults, "version": readings.generation}
+            return Answer({"state": "killed", **known, "warning": str(error)})
+        finally:
+            self._injector.holding.release_all()
+            self._injector.tell(SwitchKilled(self._wall(), _actor(request), reason))
 
     def arm(self, request: ControlRequest, _name: str) -> Answer:
         """Let faults happen, until killed or for a time."""
@@ -69,7 +73,7 @@ class Operations:
                 raise error.inside("for") from None
         snapshot = self._switch.arm(_actor(request), seconds)
         self._injector.tell(SwitchArmed(self._wall(), _actor(request), snapshot.armed_until))
-        self._injector.refresh()
+        self._refresh()
         return self._status(snapshot)
 
     def get_rules(self, request: ControlRequest, _name: str) -> Answer:
@@ -120,7 +124,7 @@ class Operations:
     def explain(self, request: ControlRequest, _name: str) -> Answer:
         """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
         fields = {"method": str, "path": str, "query": str, "headers": dict, "client": str}
-        return Answer(explain(self._injector, _read_fields(request, fields)))
+        return Answer(explain(self._injector, _read_fields(request, fields), self._settings.max_percentage))
 
     def events(self, request: ControlRequest, _name: str) -> Answer:
         """What happened in this worker since an event's number."""
@@ -164,19 +168,23 @@ class Operations:
     def _changed(self, request: ControlRequest, snapshot: Snapshot) -> None:
         names = tuple(str(document["name"]) for document in self._switch.documents(snapshot))
         self._injector.tell(RulesChanged(self._wall(), _actor(request), snapshot.version, names))
-        self._injector.refresh()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Put in force here what was written; if it cannot be read now, the refresher goes on trying and says so."""
+        with suppress(FaultwareError):
+            self._injector.refresh()
 
     def _if_match(self, request: ControlRequest) -> int | None:
         """The version a client insists on (RFC 9110, section 13.1.1); a proxy may have weakened the tag."""
         tag = request.headers.get("if-match", "*").strip()
         if tag == "*":
             return None
-        number = tag.removeprefix("W/").strip('"')
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise Problem(HTTPStatus.PRECONDITION_FAILED, f"no version has the tag {tag[:40]}")
-        if int(number) != self._switch.store.read().version:
-            raise Problem(HTTPStatus.PRECONDITION_FAILED, "somebody changed the rules meanwhile: read them again")
-        return int(number)
+        version = self._switch.store.read().version
+        if str(version) not in [one.strip().removeprefix("W/").strip('"') for one in tag.split(",")]:
+            detail = f'the rules have version "{version}", and the request is meant for {tag[:40]}: read them again'
+            raise Problem(HTTPStatus.PRECONDITION_FAILED, detail)
+        return version
 
 
 def _read_json(request: ControlRequest) -> object:

@@ -44,6 +44,8 @@ class Control:
     def __init__(self, service: Service, token: str) -> None:
         self._prefix = service.settings.control_path
         self._below = self._prefix + "/"
+        # Stands in every path that a router takes for one of the endpoint's, however it is spelt.
+        self.landmark = self._prefix.rpartition("/")[2]
         self._guard = Guard(token, service.settings.control_hosts)
         self._injector = service.injector
         operations = Operations(service)
@@ -88,7 +90,8 @@ class Control:
             methods = self._routes[_NAMED]
         if methods is None or (request.path == _NAMED):
             known = ", ".join(route.replace(_NAMED, "/rules/{name}") for route in self._routes)
-            raise Problem(HTTPStatus.NOT_FOUND, f"there is no {quote(request.path[:80])} here; there are {known}")
+            path = quote(request.path[:80], errors="replace")
+            raise Problem(HTTPStatus.NOT_FOUND, f"there is no {path} here; there are {known}")
         method = "GET" if request.method == "HEAD" else request.method
         if method not in methods:
             allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
@@ -96,7 +99,8 @@ class Control:
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
         if len(request.body) > MAX_BODY:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes")
-        if request.body and request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.body and content_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as content-type: application/json")
         return methods[method](request, name)
 

@@ -77,13 +77,15 @@ class Engine:
             if now >= live.deadline:
                 tally.suppressed["expired"] += 1
                 continue
-            key = rule.sample_by.key(request) if rule.sample_by is not None else None
+            key = None
             if live.is_plain and plain_roll is not None:
                 tally.rolled += 1
                 if plain_roll() * 100 >= live.percentage:
                     continue
-            elif not self._fires(live, key, request):
-                continue
+            else:
+                key = rule.sample_by.key(request) if rule.sample_by is not None else None
+                if not self._fires(live, key, request):
+                    continue
             if live.whole is not None and not chosen and self._is_unlimited:
                 return live.whole
             faults = self._chosen_faults(rule, key, request)

@@ -232,7 +232,10 @@ def _body(status: int, body: object) -> tuple[bytes, str]:
     elif isinstance(body, bytes):
         content = body
     elif isinstance(body, str):
-        content = body.encode()
+        try:
+            content = body.encode()
+        except UnicodeEncodeError as error:
+            raise RuleError(f"this text cannot be sent: {error}", where="body", hint="body_base64 for bytes") from None
     elif isinstance(body, (dict, list)):
         try:
             content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

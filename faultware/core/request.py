@@ -6,7 +6,6 @@ as HTTP has it (RFC 9110, section 5.5); query and cookie values are decoded as a
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -30,7 +29,8 @@ class Request:
         client: The address of the peer, without its port; empty when there is none.
     """
 
-    path: str
+    # Slots, since one of these is made for every request that a rule could match.
+    __slots__ = ("_client", "_cookies", "_header_lines", "_headers", "_query", "_query_string", "method", "path")
 
     def __init__(
         self,
@@ -41,16 +41,11 @@ class Request:
         headers: Iterable[tuple[str, str]] = (),
         client: str = "",
     ) -> None:
-        self._method = method
+        self.method = method
         self.path = path
         self._query_string = query_string
         self._header_lines = headers
         self._client = client
-
-    @property
-    def method(self) -> str:
-        """In capitals, as on the wire."""
-        return self._method
 
     @property
     def query_string(self) -> str:
@@ -74,25 +69,35 @@ class Request:
         """The lines of one header, whose name is given in lower case."""
         return self.headers.get(name, ())
 
-    @cached_property
+    @property
     def headers(self) -> Fields:
         """Header lines by lower-case name."""
-        return _gather((name.lower(), value) for name, value in self.header_lines())
+        try:
+            return self._headers
+        except AttributeError:
+            self._headers: Fields = _gather((name.lower(), value) for name, value in self.header_lines())
+        return self._headers
 
-    @cached_property
+    @property
     def query(self) -> Fields:
         """Query fields by name, percent-decoded; a field without `=` is an empty string."""
-        if not self.query_string:
-            return {}
-        pairs = self.query_string.split("&", MAX_FIELDS)[:MAX_FIELDS]
-        return _gather(parse_qsl("&".join(pairs), keep_blank_values=True, errors="replace"))
+        try:
+            return self._query
+        except AttributeError:
+            pairs = self.query_string.split("&", MAX_FIELDS)[:MAX_FIELDS] if self.query_string else []
+            self._query: Fields = _gather(parse_qsl("&".join(pairs), keep_blank_values=True, errors="replace"))
+        return self._query
 
-    @cached_property
+    @property
     def cookies(self) -> Fields:
         """Cookies by name (RFC 6265, section 4.2): quotes around a value are not part of it."""
-        crumbs = ";".join(self.header("cookie")).split(";", MAX_FIELDS)[:MAX_FIELDS]
-        pairs = (crumb.partition("=") for crumb in crumbs if "=" in crumb)
-        return _gather((name.strip(), value.strip().strip('"')) for name, _, value in pairs)
+        try:
+            return self._cookies
+        except AttributeError:
+            crumbs = ";".join(self.header("cookie")).split(";", MAX_FIELDS)[:MAX_FIELDS]
+            pairs = (crumb.partition("=") for crumb in crumbs if "=" in crumb)
+            self._cookies: Fields = _gather((name.strip(), value.strip().strip('"')) for name, _, value in pairs)
+        return self._cookies
 
     @property
     def host(self) -> str:

@@ -103,6 +103,8 @@ class RuleSet:
         self._anywhere: list[LiveRule] = []
         self._file()
         self._exact, self._under, self._segment = (self._index[kind] for kind in ("exact", "under", "segment"))
+        # Below so many segments no rule is filed.
+        self._depth = max((str(key).count("/") for key in self._under), default=0)
         self._lengths = [
             (self._index[kind], kind == "prefix", sorted({len(text) for text in self._index[kind]}))
             for kind in ("prefix", "suffix")
@@ -125,13 +127,23 @@ class RuleSet:
 
     def find(self, path: str) -> tuple[LiveRule, ...]:
         """The rules whose path condition holds and that are not filed under a header, query field or cookie."""
-        if path in self.quiet:
+        quiet = self.quiet
+        if path in quiet:
             return ()
         found = self.known.get(path)
-        if found is None:
-            found = self._look_up(path)
-            if len(path) <= MAX_REMEMBERED_LENGTH and path.isascii() and path.isprintable():
-                self._remember(path, found)
+        if found is not None:
+            return found
+        found = self._look_up(path)
+        if len(path) > MAX_REMEMBERED_LENGTH or not (path.isascii() and path.isprintable()):
+            return found
+        if found:
+            if len(self.known) >= MAX_REMEMBERED:
+                self.known.clear()
+            self.known[path] = found
+        else:
+            if len(quiet) >= MAX_REMEMBERED:
+                quiet.clear()
+            quiet[path] = True
         return found
 
     def candidates(self, request: Request) -> Sequence[LiveRule]:
@@ -142,30 +154,19 @@ class RuleSet:
         more = [entry for entry in self._find_by_fields(request) if self._accepts_path(entry, request.path)]
         return sorted({*found, *more}, key=_order) if more else found
 
-    def _remember(self, path: str, found: tuple[LiveRule, ...]) -> None:
-        if found:
-            if len(self.known) >= MAX_REMEMBERED:
-                self.known.clear()
-            self.known[path] = found
-        else:
-            if len(self.quiet) >= MAX_REMEMBERED:
-                self.quiet.clear()
-            self.quiet[path] = True
-
     def _look_up(self, path: str) -> tuple[LiveRule, ...]:
-        hits = self._anywhere.copy()
-        if path in self._exact:
+        hits: list[LiveRule] = []
+        if self._anywhere:
+            hits += self._anywhere
+        if self._exact and path in self._exact:
             hits += self._exact[path]
-        under = self._under
-        if under:
-            if path in under:
-                hits += under[path]
-            end = path.rfind("/")
-            while end > 0:
-                above = path[:end]
-                if above in under:
-                    hits += under[above]
-                end = path.rfind("/", 0, end)
+        end, depth = 0, self._depth
+        while depth and end >= 0:
+            end = path.find("/", end + 1)
+            above = path[:end] if end > 0 else path
+            if above in self._under:
+                hits += self._under[above]
+            depth -= 1
         for index, from_start, lengths in self._lengths:
             for length in lengths:
                 hits += index.get(path[:length] if from_start else path[-length:], ())

@@ -34,6 +34,8 @@ class Exceptions:
         entries: Iterable[tuple[str, type[Exception] | Factory]]
         if isinstance(given, Mapping):
             entries = cast("Mapping[str, type[Exception] | Factory]", given).items()
+        elif isinstance(given, type) or not isinstance(given, Iterable):
+            raise SettingsError(f"{given!r} is not a list", where="exceptions", hint="write exceptions=[TimeoutError]")
         else:
             entries = [(_name(kind), kind) for kind in given]
         factories: dict[str, Factory] = {"InjectedFault": _injected_fault}

@@ -16,6 +16,7 @@ from faultware.core.ruleset import RuleSet
 from faultware.errors import FaultwareError, StoreError
 from faultware.runtime.holding import Holding
 from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS, Refresher
+from faultware.runtime.switch import CLOCK, TIME_OVER
 from faultware.state.store import KILLED
 from faultware.telemetry.events import FaultInjected, InternalError, ReloadFailed, SwitchKilled
 from faultware.telemetry.readings import Readings
@@ -46,14 +47,16 @@ def environ_key(name: str) -> str:
 class View:
     """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
 
-    __slots__ = ("header_names", "known", "quiet", "raw_header_names", "rules", "word")
+    __slots__ = ("header_names", "is_idle", "known", "quiet", "raw_header_names", "rules", "word")
 
     def __init__(self, word: int, rules: RuleSet) -> None:
         self.word = word
         self.rules = rules
-        # Paths on which nothing can match, whatever else the request has: the adapters' fast way.
+        # Without rules in force only the control endpoint is to be looked for.
+        self.is_idle = not rules.live
+        # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
-        self.quiet: dict[str, bool] = {} if names or rules.has_query else rules.quiet
+        self.quiet: dict[str, bool] = {} if rules.has_query else rules.quiet
         # Where the path alone decides which rules are asked: the second fastest way.
         self.known: dict[str, tuple[LiveRule, ...]] = {} if names or rules.has_query else rules.known
         # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
@@ -106,12 +109,18 @@ class Injector:
         self._lock = threading.Lock()
         self._refresher: Refresher | None = None
         self._process = 0
+        # Whether a kill file was there when this process began, and has yet to be obeyed.
+        self._must_stop = False
         self._flush_at = 0.0
+        self._complaint = ""
+        self._armed_until: float | None = None
         self._nothing = RuleSet(exemptions=exemptions)
+        self._idle = View(-1, self._nothing)
         self.signal = switch.store.signal
-        # The rules as loaded, and the view on them, which stays unreachable until this process serves a request.
-        self._loaded = self._load()
-        self.view = View(-1, self._nothing)
+        # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
+        self._loaded = (-1, self._nothing)
+        self.refresh()
+        self.view = self._idle
         _injectors.add(self)
         metrics.watch(self)
         # What was counted since the last flush must not be lost with the process.
@@ -196,12 +205,14 @@ class Injector:
 
     def refresh(self) -> Snapshot:
         """Read the store and put what it says in force; raises `StoreError` or a `ConfigurationError`."""
-        word = self.switch.store.signal[0]
+        self.signal = self.switch.store.signal
+        word = self.signal[0]
         snapshot = self.switch.store.read()
         self.metrics.flush()
         known = {entry.rule.name: entry for entry in self._loaded[1].live}
         rules = self.switch.rule_set(snapshot, self.exemptions, known)
         self._loaded = (word, rules)
+        self._armed_until = snapshot.armed_until
         self.last_reload = (True, self.clocks.wall())
         self.view = View(word, self._nothing if word & KILLED else rules)
         if word & KILLED:
@@ -210,22 +221,18 @@ class Injector:
 
     def tick(self) -> float:
         """What the refresher's thread does; how many seconds may pass until the next time."""
-        try:
-            self.switch.store.follow()
-            self.signal = self.switch.store.signal
-            self._obey_kill_file()
-            now = self.clocks.monotonic()
-            if self._is_stale(now):
-                self.refresh()
+        # One step that fails does not keep the next from being done: no store is needed to see a kill file.
+        failure: FaultwareError | None = None
+        for step in (self._obey_kill_file, self._follow, self._end_arming, self._reload, self._flush):
+            try:
+                step()
+            except FaultwareError as error:
+                failure = failure or error
+            except Exception as error:  # noqa: BLE001  (the thread must live on)
+                self.failed("refresh", error)
             if self.switch.killed:
                 self.holding.release_all()
-            if now >= self._flush_at:
-                self._flush_at = now + _FLUSH_SECONDS
-                self.metrics.flush()
-        except FaultwareError as error:
-            self._keep_last(error)
-        except Exception as error:  # noqa: BLE001  (the thread must live on)
-            self.failed("refresh", error)
+        self._complain(failure)
         return HELD_SECONDS if len(self.holding) else IDLE_SECONDS
 
     def readings(self) -> Readings:
@@ -253,7 +260,8 @@ class Injector:
 
     def _notice(self) -> View:
         """The signal and the view differ. Only what is in memory is looked at; the rest is the refresher's."""
-        self._begin()
+        if not self._begin():
+            return self._idle
         word, rules = self._loaded
         now = self.signal[0]
         if now & KILLED:
@@ -265,42 +273,62 @@ class Injector:
             self._refresher.wake()
         return self.view
 
-    def _begin(self) -> None:
-        if self._process == os.getpid():
-            return
-        with self._lock:
-            if self._process == os.getpid():
-                return
-            self._process = os.getpid()
-            try:
-                try:
-                    self._obey_kill_file()
-                finally:
-                    self._refresher = Refresher(self)
-            except Exception as error:  # noqa: BLE001  (it must not become the request's)
-                self.failed("refresh", error)
+    def _begin(self) -> bool:
+        """See to it that this process has a refresher; False: nothing may happen here yet."""
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    try:
+                        # Only looked at: that it kills is written down by the refresher, and not by a request.
+                        self._must_stop = self.switch.kill_file_exists()
+                        self._refresher = Refresher(self)
+                    except Exception as error:  # noqa: BLE001  (it must not become the request's)
+                        self.failed("refresh", error)
+                        return False
+                    self._process = os.getpid()
+        return not self._must_stop
 
     def _obey_kill_file(self) -> None:
-        if not self.switch.killed and self.switch.kill_file_exists():
-            self.tell(SwitchKilled(self.clocks.wall(), "kill file", ""))
-            self.switch.kill("kill file")
+        if not self.switch.killed and (self._must_stop or self.switch.kill_file_exists()):
+            try:
+                self.switch.kill("kill file")
+            finally:
+                self.tell(SwitchKilled(self.clocks.wall(), "kill file", ""))
+        self._must_stop = False
 
-    def _is_stale(self, now: float) -> bool:
+    def _follow(self) -> None:
+        self.switch.store.follow()
+        self.signal = self.switch.store.signal
+
+    def _end_arming(self) -> None:
+        """The rules have ended by their deadlines; this makes the switch say so."""
+        if self._armed_until is None or self.switch.killed or self.clocks.wall() < self._armed_until:
+            return
+        if self.switch.end_arming() is not None:
+            self.tell(SwitchKilled(self.clocks.wall(), CLOCK, TIME_OVER))
+
+    def _reload(self) -> None:
         word, rules = self._loaded
-        return self.signal[0] not in (word, word | KILLED) or any(entry.deadline <= now for entry in rules.live)
+        now = self.clocks.monotonic()
+        is_new = self.signal[0] not in (word, word | KILLED)
+        if is_new or not self.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
+            self.refresh()
 
-    def _load(self) -> tuple[int, RuleSet]:
-        word = self.switch.store.signal[0]
-        return word, self.switch.rule_set(self.switch.store.read(), self.exemptions)
+    def _flush(self) -> None:
+        now = self.clocks.monotonic()
+        if now >= self._flush_at:
+            self._flush_at = now + _FLUSH_SECONDS
+            self.metrics.flush()
 
-    def _keep_last(self, error: FaultwareError) -> None:
+    def _complain(self, failure: FaultwareError | None) -> None:
         """The last good rules stay until they expire; said once for each new reason."""
-        was_good, at = self.last_reload
-        self.last_reload = (False, at)
-        stage = "store" if isinstance(error, StoreError) else "reload"
-        self.internal_errors[stage] += 1
-        if was_good:
-            self.tell(ReloadFailed(self.clocks.wall(), str(error)))
+        complaint = "" if failure is None else str(failure)
+        if failure is not None:
+            self.last_reload = (False, self.last_reload[1])
+            self.internal_errors["store" if isinstance(failure, StoreError) else "reload"] += 1
+            if complaint != self._complaint:
+                self.tell(ReloadFailed(self.clocks.wall(), complaint))
+        self._complaint = complaint
 
     def _tell_fault(self, injection: Injection, request: Request, *, dry_run: bool) -> None:
         self.tell(
@@ -322,7 +350,7 @@ class Injector:
         self._refresher = None
         self._process = 0
         self.active_faults = 0
-        self.view = View(-1, self._nothing)
+        self.view = self._idle
 
 
 _injectors: weakref.WeakSet[Injector] = weakref.WeakSet()

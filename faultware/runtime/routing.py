@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 Route: TypeAlias = Callable[[str, str], str]
 
@@ -26,18 +27,21 @@ def route_of(app: object) -> Route:
 
     Args:
         app: What the middleware wraps: the framework's object, a bound method of it, or other middlewares that keep
-            what they wrap as `.app`.
+            what they wrap as `.app`. The innermost that is known decides: one framework's middleware may stand before
+            another framework's application.
     """
+    route: Route = plain
     for _ in range(_MAX_DEPTH):
         app = getattr(app, "__self__", app)
         for kind in type(app).__mro__:
-            if route := _FAMILIES.get(kind.__module__.partition(".")[0]):
-                return route
+            if family := _FAMILIES.get(kind.__module__.partition(".")[0]):
+                route = family
+                break
         inner = getattr(app, "app", None)
         if inner is None or inner is app:
             break
         app = inner
-    return plain
+    return route
 
 
 def plain(path: str, root: str) -> str:
@@ -57,13 +61,23 @@ def django(path: str, root: str) -> str:
     return path.removeprefix(root) or "/"
 
 
-def werkzeug(path: str, root: str) -> str:
-    """Slashes in front count as one; what does not lie below the prefix is routed nowhere (Quart)."""
+def werkzeug(path: str, _root: str) -> str:
+    """Slashes in front count as one. WSGI servers have taken the prefix away."""
+    return "/" + path.lstrip("/")
+
+
+def quart(path: str, root: str) -> str:
+    """As Werkzeug; but a whole URL counts by its path, and what does not lie below the prefix is routed nowhere."""
+    if not path.startswith("/"):
+        try:
+            path = urlsplit(path).path
+        except ValueError:
+            return _NOWHERE
     if root:
         if not path.startswith(root) or path == root:
             return _NOWHERE
         path = path[len(root) :]
-    return "/" + path.lstrip("/")
+    return werkzeug(path, root)
 
 
 def litestar(path: str, root: str) -> str:
@@ -79,6 +93,6 @@ _FAMILIES: Final[dict[str, Route]] = {
     "fastapi": starlette,
     "flask": werkzeug,
     "litestar": litestar,
-    "quart": werkzeug,
+    "quart": quart,
     "starlette": starlette,
 }

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 DEFAULT_LIFETIME_SECONDS: Final = 600.0
 MAX_LIFETIME_SECONDS: Final = 3600.0
 
+# Who ends what was armed for a time, and why, as the audit log has it.
+CLOCK: Final = "clock"
+TIME_OVER: Final = "the time for which it was armed is over"
+
 Rules = tuple[StoredRule, ...]
 
 
@@ -68,6 +72,11 @@ class Switch:
         self._exceptions = exceptions
         self._clocks = clocks
         self._kill_file = kill_file
+        # A rule of the start that is kept beside run-time rules may live as long as it says.
+        self._longest = {rule.name: rule.lifetime_seconds or 0.0 for rule in self._startup}
+        # When what ends will do so, on the monotonic clock: settled when it is first seen, so that a wall clock that
+        # jumps back afterwards prolongs nothing.
+        self._ends: dict[tuple[str, float], float] = {}
         for rule in self._startup:
             try:
                 exceptions.check(rule.faults)
@@ -105,7 +114,7 @@ class Switch:
 
         Raises:
             ConflictError: The kill file exists.
-            RuleError: The time is longer than an hour.
+            RuleError: The time is zero, or longer than an hour.
         """
         if self.kill_file_exists():
             raise ConflictError(f"the kill file {self._kill_file} exists: remove it first")
@@ -118,6 +127,20 @@ class Switch:
             return replace(before, killed=False, armed_until=until, changed_at=now, actor=actor, reason="")
 
         return self.store.update(armed)
+
+    def end_arming(self) -> Snapshot | None:
+        """Kill if the switch was armed for a time and that is over; None: it is not, or another process was quicker."""
+        now = self._clocks.wall()
+
+        def ended(before: Snapshot) -> Snapshot:
+            if before.killed or before.armed_until is None or before.armed_until > now:
+                raise _NotDue
+            return replace(before, killed=True, armed_until=None, changed_at=now, actor=CLOCK, reason=TIME_OVER)
+
+        try:
+            return self.store.update(ended)
+        except _NotDue:
+            return None
 
     def replace_rules(self, rules: Sequence[Rule], *, if_version: int | None = None) -> Snapshot:
         """Put these rules in the place of all others."""
@@ -159,7 +182,10 @@ class Switch:
         return tuple(entry for entry in rules if entry.expires_at is None or entry.expires_at > now)
 
     def documents(self, snapshot: Snapshot) -> list[dict[str, Any]]:
-        """The rules of a snapshot as documents that could be sent back: `for` is what is left of their lives."""
+        """The rules of a snapshot as documents that could be sent back.
+
+        `for` is what is left of their lives, but no more than what is sent back may have.
+        """
         now = self._clocks.wall()
         return [
             {**entry.document, **({} if entry.expires_at is None else {"for": _left(entry.expires_at - now)})}
@@ -176,19 +202,28 @@ class Switch:
             exemptions: Paths that rules do not reach.
             known: The rules in force until now, whose tallies go on where the rule is the same.
         """
-        monotonic, wall = self._clocks.monotonic(), self._clocks.wall()
+        now, wall = self._clocks.monotonic(), self._clocks.wall()
+        settled: dict[tuple[str, float], float] = {}
+
+        def end(name: str, at: float | None, longest: float) -> float:
+            if at is None:
+                return math.inf
+            # The wall clock may have jumped before; no run-time rule outlives its hour all the same.
+            ends_at = settled[name, at] = min(now + min(at - wall, longest), self._ends.get((name, at), math.inf))
+            return ends_at
+
         parsed = self._startup if snapshot.rules is None else _parse(snapshot.rules)
         entries = self._startup_rules(snapshot.created_at) if snapshot.rules is None else snapshot.rules
         live: list[LiveRule] = []
+        disarmed_at = end("", snapshot.armed_until, MAX_LIFETIME_SECONDS)
         for rule, entry in zip(parsed, entries, strict=True):
-            ends = [end for end in (entry.expires_at, snapshot.armed_until) if end is not None]
-            # The wall clock may jump; no run-time rule outlives its hour all the same.
-            left = min((end - wall for end in ends), default=math.inf)
-            longest = MAX_LIFETIME_SECONDS if snapshot.rules is not None and ends else math.inf
-            if left > 0:
+            longest = max(MAX_LIFETIME_SECONDS, self._longest.get(rule.name, 0.0))
+            deadline = min(disarmed_at, end(rule.name, entry.expires_at, longest))
+            if deadline > now:
                 old = known.get(rule.name) if known else None
                 tally = old.tally if old is not None and _is_same(old.rule, rule) else Tally()
-                live.append(LiveRule(rule, monotonic + min(left, longest), tally))
+                live.append(LiveRule(rule, deadline, tally))
+        self._ends = settled
         return RuleSet(live, exemptions)
 
     def _change(self, edit: Callable[[Rules], Rules], if_version: int | None) -> Snapshot:
@@ -225,6 +260,10 @@ class Switch:
         )
 
 
+class _NotDue(Exception):  # noqa: N818  (a sign to ourselves)
+    """Nothing is to be written."""
+
+
 def _parse(rules: Rules) -> list[Rule]:
     from faultware.config.documents import read_rules  # noqa: PLC0415  (loads pydantic: not at import)
 
@@ -240,10 +279,12 @@ def _is_same(one: Rule, other: Rule) -> bool:
 
 
 def _left(seconds: float) -> str:
-    return duration(max(1, math.ceil(seconds)))
+    return duration(min(max(1, math.ceil(seconds)), MAX_LIFETIME_SECONDS))
 
 
 def _check_lifetime(seconds: float) -> None:
-    if not 0 < seconds <= MAX_LIFETIME_SECONDS:
+    if seconds <= 0:
+        raise RuleError(f"{duration(seconds)} is no time at all", where="for", hint="such as 5m")
+    if seconds > MAX_LIFETIME_SECONDS:
         message = f"{duration(seconds)} is longer than what arrives at run time may live"
         raise RuleError(message, where="for", hint=f"at most {duration(MAX_LIFETIME_SECONDS)}")

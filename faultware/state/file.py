@@ -1,15 +1,17 @@
 """A store for all workers of one host: a directory with a memory-mapped switch and a file of rules.
 
 `switch` is mapped by every worker; its first eight bytes are the signal, so that a kill is seen by the next request of
-every worker without a system call. `state.json` is replaced as a whole and read again when the signal changes. The
-mapped file is never truncated or replaced while it is in use: the first would end every worker by SIGBUS, the second
-would leave old workers on the old file. Writers take turns by `flock`. The directory must be on a local file system.
+every worker without a system call; the next eight count kills, so that no writer undoes one. `state.json` is replaced
+as a whole and read again when the signal changes. The mapped file is never truncated or replaced while it is in use:
+the first would end every worker by SIGBUS, the second would leave old workers on the old file. Writers take turns by
+`flock`. The directory must be on a local file system.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import math
 import mmap
 import os
 import stat
@@ -22,13 +24,16 @@ from faultware.errors import StoreError
 from faultware.state.store import KILLED, Snapshot, StoredRule, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from faultware.state.store import Signal
 
 _SIZE: Final = mmap.PAGESIZE
+_KILLS: Final = 1
 _MAX_STATE: Final = 16 * 1024 * 1024
+# Twice a version, and one, must fit into the signal.
+_MOST_VERSIONS: Final = 2**62
 # How long a writer waits for another one. A process that was stopped in the middle of a write must not hold up a kill.
 _PATIENCE_SECONDS: Final = 2.0
 
@@ -37,7 +42,7 @@ class FileStore:
     """Keeps the state in a directory.
 
     Args:
-        directory: Made, with mode 0700, when it is missing. It must belong to this user and be closed to others.
+        directory: Made, with mode 0700, when it is missing. It must belong to this user; nobody else may write to it.
         initial: The state to begin with when the directory holds none.
 
     Raises:
@@ -49,18 +54,14 @@ class FileStore:
         self._inode = 0
         # What was read or written last: if somebody cleans the directory away, the state begins again from here.
         self._last = initial
-        try:
-            _make_private(directory)
-            with self._turn():
-                self._signal = self._map()
-                if not self._state_path.exists():
-                    self._write(initial)
-                    self._signal[0] = word(initial)
-                elif not self._signal[0]:
-                    # The state outlived the switch (somebody cleaned up): what it says holds.
-                    self._signal[0] = word(self._read_state())
-        except OSError as error:
-            raise StoreError(f"{self.url}: {error.strerror or error}") from error
+        with self._turn(), self._translated():
+            self._signal = self._map()
+            if self._state_path.exists():
+                self._last = self._read_state()
+            else:
+                self._write(initial)
+            # Where the state has outlived the switch (somebody cleaned up), what it says holds.
+            self._signal[0] = self._signal[0] or word(self._last)
         self.signal: Signal = self._signal
 
     @property
@@ -78,19 +79,9 @@ class FileStore:
 
     def follow(self) -> None:
         """Map the switch anew if its file was removed or replaced, so that all workers look at the same one."""
-        try:
-            present = self._switch_path.stat().st_ino if self._switch_path.exists() else 0
-            if present == self._inode:
-                return
-            _make_private(self._directory)
+        if not self._is_complete():
             with self._turn():
-                last, self._signal = self._signal[0], self._map()
-                if not self._state_path.exists():
-                    self._write(self._last)
-                self._signal[0] = self._signal[0] or last
-        except OSError as error:
-            raise StoreError(f"{self.url}: {error.strerror or error}") from error
-        self.signal = self._signal
+                self._renew()
 
     def read(self) -> Snapshot:
         """The present state. What the switch says about killing holds, whatever stands in the file."""
@@ -103,20 +94,42 @@ class FileStore:
     def update(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
         """Replace the state by what `change` makes of it."""
         with self._turn():
+            if not self._is_complete():
+                self._renew()
+            kills = self._signal[_KILLS]
             before = self.read()
             after = replace(change(before), version=max(before.version, self._signal[0] >> 1) + 1)
-            try:
+            with self._translated():
                 self._write(after)
-            except OSError as error:
-                raise StoreError(f"{self.url}: {error.strerror or error}") from error
             self._last = after
-            self._signal[0] = word(after)
+            # A kill that came meanwhile waits for its turn to be written down, perhaps in vain. It holds all the same.
+            self._signal[0] = word(after) | (KILLED if self._signal[_KILLS] != kills else 0)
             return after
 
     def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
         """Raise the killed bit at once, waiting for nobody, and then `update`."""
-        self._signal[0] |= KILLED
+        signal = self._signal
+        signal[_KILLS] += 1
+        signal[0] |= KILLED
         return self.update(change)
+
+    def _is_complete(self) -> bool:
+        """Whether the switch in the directory is the one that is mapped, and the state is there."""
+        with self._translated():
+            try:
+                return self._switch_path.lstat().st_ino == self._inode and self._state_path.exists()
+            except FileNotFoundError:
+                return False
+
+    def _renew(self) -> None:
+        """Map the switch that is in the directory now, and carry over what the old one says. Needs a turn."""
+        with self._translated():
+            old, self._signal = self._signal, self._map()
+            if not self._state_path.exists():
+                self._write(self._last)
+        # The higher version is the later word; of one version, the killed one.
+        self._signal[0] = max(self._signal[0], old[0])
+        self.signal = self._signal
 
     def _map(self) -> memoryview:
         descriptor = os.open(self._switch_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -138,8 +151,9 @@ class FileStore:
             return _snapshot(json.loads(content))
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(f"{self.url}: state.json does not hold a state ({type(error).__name__})") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            message = f"{self.url}: state.json does not hold a state ({type(error).__name__}): remove it to begin again"
+            raise StoreError(message) from error
 
     def _write(self, snapshot: Snapshot) -> None:
         content = json.dumps(asdict(snapshot), allow_nan=False).encode()
@@ -153,43 +167,87 @@ class FileStore:
 
     @contextmanager
     def _turn(self) -> Generator[None, None, None]:
-        # A descriptor of its own for every turn: locks of one process exclude each other, and a fork inherits none.
+        """While somebody has a turn, nobody else has one."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with self._translated():
+            while (descriptor := self._try_to_lock()) is None:
+                if time.monotonic() >= deadline:
+                    raise StoreError(f"{self.url}: another process has been writing for too long")
+                time.sleep(0.001)
         try:
-            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise StoreError(f"{self.url}: {error.strerror or error}") from error
-        try:
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise StoreError(f"{self.url}: another process has been writing for too long") from None
-                    time.sleep(0.001)
             yield
         finally:
+            # Not by closing alone: a process that was forked meanwhile has the lock open, too, and may keep it so.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
+    def _try_to_lock(self) -> int | None:
+        # A descriptor of its own for every turn, so that threads of one process exclude each other, too.
+        make_private(self._directory)
+        path = self._directory / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Somebody may have cleaned up in between: a lock that nobody else can find locks nothing.
+            if path.lstat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
 
-def _make_private(directory: Path) -> None:
+    @contextmanager
+    def _translated(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"{self.url}: {error.strerror or error}") from error
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory unless it is there, and check that only this user can write to it.
+
+    Raises:
+        OSError: It cannot be made.
+        StoreError: It is not a directory of this user's, or others may write to it.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise StoreError(f"file:{directory}: must be a directory of this user that nobody else may write to")
 
 
-def _snapshot(data: dict[str, Any]) -> Snapshot:
+def _snapshot(data: Mapping[str, Any]) -> Snapshot:
     rules = data["rules"]
-    stored = None if rules is None else tuple(StoredRule(rule["document"], rule["expires_at"]) for rule in rules)
     return Snapshot(
-        version=int(data["version"]),
-        killed=bool(data["killed"]),
-        created_at=float(data["created_at"]),
-        rules=stored,
-        armed_until=data["armed_until"],
-        changed_at=float(data["changed_at"]),
+        version=_version(data["version"]),
+        killed=data["killed"] is not False,
+        created_at=_time(data["created_at"]),
+        rules=None if rules is None else tuple(map(_stored_rule, rules)),
+        armed_until=None if data["armed_until"] is None else _time(data["armed_until"]),
+        changed_at=_time(data["changed_at"]),
         actor=str(data["actor"]),
         reason=str(data["reason"]),
     )
+
+
+def _stored_rule(data: Mapping[str, Any]) -> StoredRule:
+    document, expires_at = dict(data["document"]), data["expires_at"]
+    if not isinstance(document["name"], str):
+        raise TypeError
+    return StoredRule(document, None if expires_at is None else _time(expires_at))
+
+
+def _version(value: object) -> int:
+    if not isinstance(value, int) or not 0 < value < _MOST_VERSIONS:
+        raise ValueError
+    return value
+
+
+def _time(value: object) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError
+    return float(value)

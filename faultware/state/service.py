@@ -16,19 +16,30 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from faultware.errors import StoreError
+from faultware.state.file import make_private
+
 _PROC: Final = Path("/proc")
 # Positions in /proc/PID/stat behind the command's name (proc(5)): the start time, and the layout of the address space,
 # which a fork inherits and a new program does not.
 _START_TIME: Final = 19
 _LAYOUT: Final = slice(23, 26)
+_IDENTITY: Final = re.compile(r"([0-9]{1,18})-([0-9]+)-([0-9]+)")
 
 
 def embedded_directory() -> Path:
     """The directory of this service's state, below a place that only this user can write to.
 
     Directories of services that are gone are removed on the way.
+
+    Raises:
+        StoreError: There is no such place.
     """
-    base = _base()
+    try:
+        base = _base()
+        make_private(base)
+    except OSError as error:
+        raise StoreError(f"no directory for the state: {error.strerror or error}") from error
     with suppress(OSError):
         for entry in base.iterdir():
             if not _is_alive(entry.name):
@@ -76,18 +87,17 @@ def _namespace() -> str:
 
 
 def _is_alive(identity: str) -> bool:
-    pid, _, rest = identity.partition("-")
-    start, _, namespace = rest.partition("-")
-    if not pid.isdigit() or namespace != _namespace():
+    named = _IDENTITY.fullmatch(identity)
+    if named is None or named[3] != _namespace():
         return True
-    fields = _stat(int(pid))
+    pid = int(named[1])
+    fields = _stat(pid)
     if fields:
-        return fields[_START_TIME] == start
-    if _PROC.joinpath("self").exists():
-        return False
+        return fields[_START_TIME] == named[2]
+    # No /proc here (macOS), or processes of other users do not show in it (hidepid): a signal finds them all the same.
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

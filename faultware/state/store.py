@@ -75,7 +75,7 @@ class Store(Protocol):
         ...
 
     def follow(self) -> None:
-        """Make sure that `signal` is the one everybody looks at; it may be replaced here and nowhere else."""
+        """Make sure that `signal` is the one everybody looks at; it may be replaced here, and by writing."""
         ...
 
     def read(self) -> Snapshot:

@@ -36,6 +36,8 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
     )
     answered = control.handle(asked)
     response = Response(answered.body, answered.status)
+    # Not the type that Werkzeug gives to an answer without one: 204 has none.
+    response.headers.clear()
     response.headers.update(answered.headers)
     return response(environ, start_response)
 

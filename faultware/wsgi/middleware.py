@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
-    from faultware.runtime.injector import Injector
+    from faultware.runtime.injector import Injector, View
 
 _log = logging.getLogger("faultware")
 
@@ -66,20 +66,36 @@ class FaultMiddleware:
         if service is not None:
             self._injector = service.injector
             self._control = mount(service)
+            self._landmark = None if self._control is None else self._control.landmark
             self._mark = service.settings.mark_responses
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        app = self.app  # by a name of its own, since Python looks for a method first where an attribute is called
         injector = self._injector
         if injector is None:
-            return self.app(environ, start_response)
+            return app(environ, start_response)
         view = injector.view
-        if environ.get("PATH_INFO") in view.quiet and injector.signal[0] == view.word:
-            return self.app(environ, start_response)
-        return self._attend(injector, environ, start_response)
+        if injector.signal[0] != view.word:
+            return self._attend(injector, injector.current(), environ, start_response)
+        if view.is_idle and self._landmark is None:
+            return app(environ, start_response)
+        try:
+            if view.is_idle:
+                is_quiet = self._landmark not in environ["PATH_INFO"]
+            else:
+                is_quiet = environ["PATH_INFO"] in view.quiet
+                if is_quiet and view.header_names:
+                    is_quiet = environ.keys().isdisjoint(view.header_names)
+        except KeyError:  # a server may leave out a path that is empty (PEP 3333)
+            is_quiet = False
+        if is_quiet:
+            return app(environ, start_response)
+        return self._attend(injector, view, environ, start_response)
 
-    def _attend(self, injector: Injector, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        view = injector.current()
+    def _attend(
+        self, injector: Injector, view: View, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         candidates: Sequence[LiveRule] | None = view.known.get(path)
         if candidates is None:
@@ -88,9 +104,11 @@ class FaultMiddleware:
                 return answer(self._control, path, environ, start_response)
             rules = view.rules
             try:
-                is_quiet = path in rules.quiet and view.header_names.isdisjoint(environ)
-                if not is_quiet or (rules.has_query and environ.get("QUERY_STRING")):
+                has_field = not environ.keys().isdisjoint(view.header_names)
+                if has_field or (rules.has_query and environ.get("QUERY_STRING")):
                     candidates = rules.candidates(EnvironRequest(environ, path))
+                else:
+                    candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
         if not candidates or _DECIDED in environ:

@@ -25,14 +25,12 @@ class EnvironRequest(Request):
         path: What the application routes by.
     """
 
+    __slots__ = ("_environ",)
+
     def __init__(self, environ: WSGIEnvironment, path: str) -> None:
         self._environ = environ
+        self.method = environ["REQUEST_METHOD"]
         self.path = path
-
-    @property
-    def method(self) -> str:
-        """In capitals, as on the wire."""
-        return str(self._environ["REQUEST_METHOD"])
 
     @property
     def query_string(self) -> str:

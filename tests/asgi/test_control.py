@@ -116,6 +116,8 @@ def test_neighbours_of_its_path_are_the_applications(time):
             for path in ("/ops", "/ops/chaosx", "/ops/chaos2/status", "/_faultware/status", "//ops/chaos"):
                 assert (await http.get(path)).text == "application ", path
             assert (await http.get("/ops/chaos/status")).json()["state"] == "armed"
+            assert (await http.post("/ops/chaos/kill")).json()["state"] == "killed"
+            assert (await http.get("/ops/chaos")).status_code == 404
 
     time.run(main)
 
@@ -130,6 +132,8 @@ def test_it_is_below_the_mount_of_its_application(time):
             assert (await http.get("/shop/pay")).status_code == 503
             assert (await http.post("/shop/_faultware/kill")).status_code == 200
             assert (await http.get("/shop/pay")).text == "page"
+            assert (await http.post("/shop/_faultware/arm")).status_code == 200
+            assert (await http.get("/shop/pay")).status_code == 503
             assert (await http.get("/_faultware/status")).status_code == 404
 
     time.run(main)

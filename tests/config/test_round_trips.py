@@ -181,6 +181,22 @@ def test_a_percentage_reads_back(value):
     assert read_percentage(percentage(value)) == value
 
 
+@pytest.mark.parametrize(
+    "text", ["", " ", "1", "1.5", "s", "1x", "1 s", "1s ", " 1s", "١s", "1s\n", "1µ", "--1s", "1s1", "1h-1m"]
+)
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(RuleError):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "%", "1", "-1%", "1 %", "١%", "1%\n", "1%%", "100.1%", "1e1%", "nan%", "1,5%", "pct"]
+)
+def test_what_is_no_percentage_is_refused(text):
+    with pytest.raises(RuleError):
+        parse_percentage(text)
+
+
 def test_the_one_line_form_is_read_without_pydantic_and_without_asyncio():
     code = (
         "import sys, faultware.config.oneline, faultware.config.quantities\n"

@@ -62,6 +62,13 @@ def test_0_percent_never_acts(rule, seed):
     assert live.tally.matched == live.tally.rolled == 2000
 
 
+def test_0_percent_does_not_act_on_the_least_draw_either():
+    engine = _engine(random_source=lambda: 0.0)
+    assert engine.decide(_live(_abort(percentage=0)), Request(), 0) is None
+    assert engine.decide(_live(_abort(percentage=0, count=1)), Request(), 0) is None
+    assert engine.decide(_live(Rule(percentage=100, abort=Abort(503, percentage=0))), Request(), 0) is None
+
+
 @pytest.mark.parametrize("draw", [0.0, 0.5, 1 - 2.0**-53])
 @pytest.mark.parametrize("rule", [_abort(), _delay(), Rule("a", percentage=100, delay=Delay(1), abort=Abort(503))])
 def test_100_percent_always_acts(rule, draw):

@@ -150,7 +150,7 @@ def test_headers_are_added_and_may_name_the_content_type():
         ({"headers": {"": "1"}}, "'' is not a header name"),
         (
             {"headers": {"x": "1\r\nset-cookie: a=1"}},
-            "headers.x: a header value holds printable Latin-1 characters only",
+            "headers.x: a header value holds printable Latin-1",
         ),
         ({"headers": {"x": "\x00"}}, "printable Latin-1"),
         ({"headers": {"x": "\x7f"}}, "printable Latin-1"),

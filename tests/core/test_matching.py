@@ -76,7 +76,7 @@ def test_presence_can_be_asked_for_denied_and_inverted(present, invert, values, 
         ({"present": "yes"}, "present: 'yes' is not true or false"),
         (
             {"present": True, "ignore_case": True},
-            "ignore_case: ignore_case means nothing beside present (leave it out)",
+            "ignore_case means nothing beside present (leave it out)",
         ),
         ({"exact": 1}, "exact: 1 is not a text (quote it)"),
         ({"exact": True}, "exact: True is not a text"),

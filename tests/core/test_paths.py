@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultware.core.matching import PathMatch
@@ -24,6 +24,9 @@ CASES = [
     ("glob", "/pay*", ["/pay", "/payments"], ["/pay/7", "/pa"]),
     ("glob", "/*s/x", ["/s/x", "/pays/x"], ["/pay/x", "/a/s/x"]),
     ("glob", "/a*b*c", ["/abc", "/aXbYc", "/abbc", "/abcbc"], ["/ab", "/acb", "/a/b/c"]),
+    ("glob", "/*a*a", ["/aa", "/xaxa"], ["/a", "/ab", "/aab"]),
+    ("glob", "/b*a*ab*a", ["/baabxa"], ["/baba"]),
+    ("glob", "/**/a/**/a", ["/a/a", "/x/a/a/a"], ["/a", "/a/b"]),
     ("glob", "/**", ["/", "/a", "/a/b/", "//"], []),
     ("glob", "/pay/**", ["/pay", "/pay/", "/pay/7", "/pay/7/8"], ["/pays", "/", "/a/pay"]),
     ("glob", "/**/pay", ["/pay", "/a/pay", "/a/b/pay"], ["/payments", "/pay/a", "/apay"]),
@@ -87,7 +90,7 @@ def test_every_kind_can_ignore_case(kind, value):
         ({"glob": "/***"}, "** stands for whole segments, not inside '***'"),
         (
             {"template": "/users/{id"},
-            "'{id' is not a template segment (a name in braces is a whole segment: /users/{id})",
+            "'{id' is not a template segment (a name in braces is a whole segment",
         ),
         ({"template": "/users/x{id}"}, "'x{id}' is not a template segment"),
         ({"template": "/users/{}"}, "'{}' is not a template segment"),
@@ -170,6 +173,7 @@ def _glob_holds(glob, path):
 _globs = st.lists(st.one_of(st.text("ab*", max_size=4), st.just("**")), min_size=1, max_size=5)
 
 
+@settings(max_examples=500)
 @given(_globs, st.lists(st.text("ab", max_size=4), min_size=1, max_size=6))
 def test_a_glob_means_what_trying_everything_finds(patterns, segments):
     glob, path = "/" + "/".join(patterns), "/" + "/".join(segments)

@@ -52,7 +52,7 @@ def _refusal(**arguments):
         ({"group": "A"}, "group: 'A' is not a group's name (lower-case letters"),
         (
             {"name": "Pay"},
-            "name: 'Pay' is not a rule name (lower-case letters, digits, - and _, beginning with a letter",
+            "name: 'Pay' is not a rule name (lower-case letters, digits, - and _, beginning",
         ),
         ({"name": "7up"}, "name: '7up' is not a rule name"),
         ({"name": "a" * 64}, "is not a rule name"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from faultware import Abort, Match, Rule
+from faultware.config.oneline import parse_rules
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.request import Request
 from faultware.core.sampling import Dice
-from faultware.config.oneline import parse_rules
 from faultware.errors import StoreError
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
@@ -19,6 +20,7 @@ from faultware.telemetry.prometheus import Metrics
 
 BEGIN = 1_000_000.0
 PATIENCE_SECONDS = 30
+PAY = "/pay 100% abort 503 as pay"
 
 
 class Time:
@@ -138,3 +140,45 @@ def names(injector: Injector, path: str = "/pay") -> list[str]:
     """The rules that fire."""
     plan = ask(injector, path)
     return [] if plan is None else [injection.live.rule.name for injection in plan.injections]
+
+
+class Held:
+    """A request that waits."""
+
+    def __init__(self) -> None:
+        self.releases = 0
+
+    def __call__(self) -> None:
+        self.releases += 1
+
+
+def other_worker(injector, time):
+    """The switch of another process that shares the store."""
+    return make_switch([entry.rule for entry in injector.live_rules()], time=time, store=injector.switch.store)
+
+
+class FakeRequest:
+    method, path = "GET", "/pay"
+
+
+# Rules in a switch.
+
+
+def rule(name="a", path="/pay", **more):
+    return Rule(name, Match(path=path), **{"percentage": 100, "abort": Abort(503), **more})
+
+
+def loaded(switch, known=None):
+    """The rules in force, by name."""
+    rules = switch.rule_set(switch.store.read(), Exemptions(), known)
+    return {entry.rule.name: entry for entry in rules.live}
+
+
+def lives(switch, time):
+    """How long each rule in force still lives, by name."""
+    return {name: entry.deadline - time.now for name, entry in loaded(switch).items()}
+
+
+def shown(switch):
+    """How long each rule is said to live, by name."""
+    return {document["name"]: document.get("for") for document in switch.documents(switch.store.read())}

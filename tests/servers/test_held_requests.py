@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from tests.servers.harness import eventually, serve
+from tests.servers.wire import Wire, request
 
 pytestmark = pytest.mark.server
 
@@ -44,3 +45,29 @@ def test_an_upload_during_a_delay_arrives_whole(kind):
         reply = server.ask("POST", "/upload", UPLOAD)
         assert (reply.status, reply.mark) == (200, "slow;delay")
         assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-gthread", "waitress"])
+def test_an_upload_that_goes_on_after_the_delay_arrives_whole(kind):
+    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 50ms as slow"}) as server, server.connect() as connection:
+        wire = Wire(connection)
+        whole = request("POST", "/upload", UPLOAD)
+        half = len(whole) - len(UPLOAD) // 2
+        wire.send(whole[:half])
+        # By the time another request has been delayed, this one's delay is over too.
+        assert server.ask("POST", "/upload", b"other").mark == "slow;delay"
+        wire.send(whole[half:])
+        reply = wire.read()
+        assert reply is not None
+        assert (reply.status, reply.headers["faultware-fault"]) == (200, "slow;delay")
+        assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "hypercorn-trio", "granian"])
+def test_a_delay_that_ends_while_the_request_is_being_read_loses_nothing_of_it(kind):
+    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 1ms as slow"}) as server:
+        for number in range(60):
+            body = b"x" * number
+            reply = server.ask("POST", "/upload", body)
+            assert (reply.status, reply.mark) == (200, "slow;delay")
+            assert reply.body.decode() == f"{number} {hashlib.sha256(body).hexdigest()}"

@@ -104,7 +104,7 @@ def test_a_kill_latches_until_somebody_arms():
         eventually(lambda: server.get("/payments").status == 503, "armed again")
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-4"])
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-sync"])
 def test_a_kill_file_kills_while_it_exists_and_latches_when_it_is_gone(kind, tmp_path):
     kill_file = tmp_path / "kill"
     settings = {"FAULTWARE_RULES": "/payments 100% abort 503 as down", "FAULTWARE_KILL_FILE": str(kill_file)}

@@ -35,8 +35,8 @@ def test_one_kill_and_one_change_of_rules_reach_every_worker(kind):
 
 
 def test_a_worker_that_is_born_after_the_kill_obeys_it():
-    with serve("gunicorn-4", TINY) as server:
-        old = {reply.headers["x-pid"] for reply in ask_every_worker(server, 4)}
+    with serve("gunicorn-sync", TINY) as server:
+        old = {reply.headers["x-pid"] for reply in ask_every_worker(server, 2)}
         server.control("POST", "kill")
         for pid in old:
             os.kill(int(pid), signal.SIGTERM)
@@ -47,7 +47,7 @@ def test_a_worker_that_is_born_after_the_kill_obeys_it():
         assert {reply.mark for reply in eventually(newcomers, "a new worker")} == {""}
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-4"])
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-sync"])
 def test_two_services_started_from_one_shell_do_not_share_a_switch(kind):
     with serve(kind, TINY) as one, serve(kind, TINY) as other:
         assert one.status()["store"] != other.status()["store"]

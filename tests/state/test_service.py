@@ -117,7 +117,13 @@ def test_directories_of_services_that_are_gone_are_swept_and_no_others(base):
         assert pid == str(process.pid)
         gone = f"{dead_pid()}-5-{namespace}"
         reborn = f"{pid}-{int(start) - 1}-{namespace}"
-        spared = [f"{dead_pid()}-5-{int(namespace) + 1}", "something", "12-x-0", f"²-1-{namespace}", f"-1-5-{namespace}"]
+        spared = [
+            f"{dead_pid()}-5-{int(namespace) + 1}",
+            "something",
+            "12-x-0",
+            f"²-1-{namespace}",
+            f"-1-5-{namespace}",
+        ]
         for name in (gone, reborn, *spared):
             (base / name).mkdir()
             (base / name / "switch").write_text("")

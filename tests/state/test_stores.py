@@ -14,7 +14,9 @@ from faultware.state.store import KILLED, Snapshot, StoredRule, word
 SECONDS = 30
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 TIMES = st.floats(0, 1e12)
@@ -174,11 +176,15 @@ def test_who_was_writing_when_the_kill_came_does_not_undo_it(open_store, change)
     def fails(_before):
         raise OSError
 
+    def kill_in_vain():
+        with pytest.raises(OSError):
+            killing.kill(fails)
+
     writing, killing = open_store(), open_store()
     if change is armed:
         writing.kill(killed)
     busy = Busy(change).within(writing)
-    thread = threading.Thread(target=lambda: pytest.raises(OSError, killing.kill, fails))
+    thread = threading.Thread(target=kill_in_vain)
     thread.start()
     eventually(lambda: writing.signal[0] & KILLED and not_first(writing))
     busy.end()

@@ -1,0 +1,251 @@
+"""What explains and tells without changing anything: explanations, events, metrics."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from faultware.core.request import Request
+from faultware.telemetry.events import SwitchArmed
+from tests.control.kit import RULE, open_desk
+from tests.runtime.kit import BEGIN, ask, names
+
+ACTOR = "control token from 10.0.0.7"
+
+
+def in_force(desk):
+    return [entry.rule.name for entry in desk.injector.current().rules.live]
+
+
+# Explain.
+
+EXPLAINED = """
+POST /pay header:x-canary=1 query:a=1 10% abort 503 as canary
+/pay 50% delay 1s + abort 504 for 5m as half
+/health 100% abort 503 as health
+/health/** 100% abort 503 as below-health
+"""
+
+
+def explained(desk, **described):
+    reply = desk("POST", "/explain", {"path": "/pay", **described})
+    assert reply.status == 200
+    return reply.data, {rule["name"]: rule for rule in reply.data["rules"]}
+
+
+def test_an_explanation_says_what_matches_and_what_would_be_rolled():
+    desk = open_desk(EXPLAINED)
+    data, rules = explained(desk, method="post", headers={"X-Canary": "1"}, query="a=1")
+    assert data["state"] == "armed"
+    assert data["request"] == {"method": "POST", "path": "/pay", "query": "a=1"}
+    assert rules["canary"] == {
+        "name": "canary",
+        "rule": "POST /pay header:x-canary=1 query:a=1 10% abort 503 as canary",
+        "matches": True,
+        "failed": [],
+        "hindrance": None,
+        "takes_part": True,
+        "rolls": ["10% for the rule"],
+        "faults": ["abort"],
+        "expires_in": None,
+        "matched": 0,
+        "rolled": 0,
+        "injected": 0,
+    }
+    assert rules["half"]["expires_in"] == "5m"
+    assert rules["half"]["faults"] == ["delay", "abort"]
+    assert rules["health"]["failed"] == ["path"]
+    assert data["chance_percentage"] == 55
+
+
+def test_an_explanation_names_the_conditions_that_fail():
+    _, rules = explained(open_desk(EXPLAINED), path="/pay?a=2")
+    assert rules["canary"]["failed"] == ["methods", "headers.x-canary", "query.a"]
+    assert (rules["canary"]["matches"], rules["canary"]["takes_part"]) == (False, False)
+
+
+def test_a_header_may_have_several_lines():
+    _, rules = explained(open_desk("/pay header:a=1 1% abort 503 as a"), headers={"a": ["0", "1"]})
+    assert rules["a"]["matches"]
+
+
+def test_an_explanation_says_what_is_excluded():
+    desk = open_desk(EXPLAINED)
+    _, rules = explained(desk, path="/health")
+    assert rules["health"]["takes_part"]
+    _, rules = explained(desk, path="/health/db")
+    assert rules["below-health"]["matches"]
+    assert rules["below-health"]["hindrance"] == "excluded: the path is exempt and the rule does not name it exactly"
+    preflight = {"method": "OPTIONS", "headers": {"access-control-request-method": "POST"}}
+    data, rules = explained(desk, **preflight)
+    assert rules["half"]["hindrance"] == "excluded: a preflight is left alone unless the rule names OPTIONS"
+    assert data["chance_percentage"] == 0
+
+
+def test_an_explanation_says_what_has_expired_before_it_is_dropped():
+    desk = open_desk(EXPLAINED)
+    desk.time.pass_(300)
+    data, rules = explained(desk)
+    assert (rules["half"]["hindrance"], rules["half"]["expires_in"]) == ("expired", "0s")
+    assert data["chance_percentage"] == 0
+
+
+def test_an_explanation_says_which_rule_of_a_group_is_first():
+    group = [{**RULE, "name": name, "group": "g"} for name in ("first", "second")]
+    desk = open_desk()
+    desk("PUT", "/rules", group)
+    data, rules = explained(desk)
+    assert rules["first"]["takes_part"]
+    assert rules["second"]["hindrance"] == "another rule of the group g matches first"
+    assert data["chance_percentage"] == 10
+
+
+def test_a_rule_of_a_group_that_cannot_act_leaves_its_place_to_the_next():
+    desk = open_desk()
+    desk(
+        "PUT", "/rules", [{**RULE, "name": "short", "group": "g", "for": "1m"}, {**RULE, "name": "long", "group": "g"}]
+    )
+    desk.time.pass_(60)
+    _, rules = explained(desk)
+    assert (rules["short"]["hindrance"], rules["long"]["hindrance"]) == ("expired", None)
+    desk(
+        "PUT",
+        "/rules",
+        [{**RULE, "name": name, "group": "g", "match": {"path": path}} for name, path in GROUP_ON_HEALTH],
+    )
+    _, rules = explained(desk, path="/health/db")
+    assert rules["wide"]["hindrance"].startswith("excluded")
+    assert rules["exact"]["hindrance"].startswith("excluded")
+
+
+GROUP_ON_HEALTH = (("wide", "/health/**"), ("exact", "/health"))
+
+
+def test_an_explanation_says_when_a_sticky_rule_has_nothing_to_stick_to():
+    desk = open_desk()
+    desk("PUT", "/rules/sticky", {**RULE, "sample_by": "header:x-user-id"})
+    data, rules = explained(desk)
+    assert rules["sticky"]["hindrance"] == "the request has no header:x-user-id for the decision to stick to"
+    assert data["chance_percentage"] == 0
+    data, rules = explained(desk, headers={"x-user-id": "7"})
+    assert rules["sticky"]["rolls"] == ["10% for the rule", "sticks to header:x-user-id"]
+    assert data["chance_percentage"] == 10
+
+
+def test_an_explanation_says_what_is_counted_and_when_the_count_is_used_up():
+    desk = open_desk("/pay 100% 1x abort 503 as once")
+    desk("PUT", "/rules/third", {**RULE, "percentage": 60, "every": 3})
+    data, rules = explained(desk)
+    assert rules["once"]["rolls"] == ["100% for the rule", "at most 1 times in this worker"]
+    assert rules["third"]["rolls"] == ["one of every 3 matches in this worker", "60% for the rule"]
+    assert data["chance_percentage"] == 100
+    assert names(desk.injector) == ["once"]
+    ask(desk.injector)
+    data, rules = explained(desk)
+    assert rules["once"]["hindrance"] == "its count is used up in this worker"
+    assert data["chance_percentage"] == 20
+
+
+def test_the_chance_takes_the_faults_own_shares_and_the_cap_into_account():
+    desk = open_desk(max_percentage="30%")
+    half = {"percentage": 80, "match": {"path": "/pay"}, "abort": {"status": 503, "percentage": 25}}
+    desk("PUT", "/rules/half", half)
+    data, rules = explained(desk)
+    assert data["chance_percentage"] == 20
+    assert rules["half"]["rolls"] == ["80% for the rule", "25% for abort"]
+    desk("PUT", "/rules/more", {**RULE, "percentage": 90})
+    assert explained(desk)[0]["chance_percentage"] == 30
+
+
+def test_while_killed_there_is_no_chance_and_the_rules_are_explained_all_the_same():
+    desk = open_desk(EXPLAINED)
+    desk("POST", "/kill")
+    data, rules = explained(desk)
+    assert (data["state"], data["chance_percentage"]) == ("killed", 0)
+    assert rules["half"]["takes_part"]
+
+
+def test_explaining_counts_nothing_and_uses_nothing_up():
+    desk = open_desk("/pay 100% 1x abort 503 as once")
+    before = desk.state()
+    for _ in range(3):
+        explained(desk)
+    assert desk.state() == before
+    assert names(desk.injector) == ["once"]
+
+
+def test_an_explanation_agrees_with_what_happens():
+    desk = open_desk(EXPLAINED)
+    desk.injector._engine._dice.plain = lambda: 0.0
+    for path in ("/pay", "/health", "/health/db", "/other"):
+        _, rules = explained(desk, path=path)
+        expected = [name for name, rule in rules.items() if rule["takes_part"]]
+        view = desk.injector.current()
+        request = Request("GET", path)
+        plan = desk.injector.decide(view, view.rules.candidates(request), request)
+        assert sorted({one.live.rule.name for one in plan.injections} if plan else []) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({"path": "pay"}, "path begins with /"),
+        ({"path": 5}, "path must be a text"),
+        ({"headers": []}, "headers must be an object"),
+        ({"headers": {"a": 5}}, "headers.a must be a text or a list of texts"),
+        ({"headers": {"a": ["x", None]}}, "headers.a must be a text or a list of texts"),
+        ({"body": "x"}, "unknown field 'body'; known: method, path, query, headers, client"),
+    ],
+)
+def test_a_request_that_is_described_wrongly_is_refused(desk, data, detail):
+    reply = desk("POST", "/explain", data)
+    assert (reply.status, reply.data["detail"]) == (422, detail)
+
+
+# Events and metrics.
+
+
+def test_events_are_told_since_a_number(desk):
+    desk("POST", "/kill", {"reason": "x"})
+    desk("POST", "/arm")
+    desk("PUT", "/rules/new", RULE)
+    data = desk("GET", "/events").data
+    assert [(event["sequence"], event["type"]) for event in data["events"]] == [
+        (1, "switch_killed"),
+        (2, "switch_armed"),
+        (3, "rules_changed"),
+    ]
+    assert (data["lost"], data["worker"]["pid"]) == (0, os.getpid())
+    assert [event["sequence"] for event in desk("GET", "/events", query="since=2").data["events"]] == [3]
+    assert desk("GET", "/events", query="since=3").data["events"] == []
+
+
+def test_events_that_were_lost_are_counted(desk):
+    for _ in range(300):
+        desk.injector.tell(SwitchArmed(BEGIN, "me", None))
+    data = desk("GET", "/events", query="since=10").data
+    assert (len(data["events"]), data["lost"]) == (256, 34)
+
+
+@pytest.mark.parametrize("query", ["since=", "since=x", "since=-1", "since=1.5", "since=²", "since=" + "9" * 19])
+def test_an_event_number_that_is_none_is_refused(desk, query):
+    reply = desk("GET", "/events", query=query)
+    assert (reply.status, reply.data["detail"]) == (400, "since is the number of the last event that was seen")
+
+
+def test_the_last_of_several_numbers_counts(desk):
+    assert desk("GET", "/events", query="since=x&since=0&other=1").status == 200
+
+
+def test_metrics_are_those_of_faultware_in_the_form_that_is_asked_for(desk):
+    ask(desk.injector)
+    reply = desk("GET", "/metrics")
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/plain")
+    text = reply.body.decode()
+    assert 'faultware_rule_matches_total{rule="pay"} 1.0' in text
+    assert all(line.startswith(("#", "faultware_")) for line in text.splitlines())
+    open_metrics = desk("GET", "/metrics", accept="application/openmetrics-text; version=1.0.0")
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert open_metrics.body.decode().rstrip().endswith("# EOF")
