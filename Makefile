@@ -5,6 +5,8 @@ PORT ?= 8000
 DEMO_EXIT ?= 0
 # Branch coverage must not fall below this many percent.
 COVERAGE ?= 90
+# How many tests run at once.
+JOBS ?= 2
 # Further arguments for pytest: make test PYTEST_ARGS='tests/core -k delay'
 PYTEST_ARGS ?=
 
@@ -30,7 +32,7 @@ demo: $(VENV)/.demo
 
 test: check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 

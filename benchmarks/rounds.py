@@ -1,7 +1,7 @@
 """Times that can be compared on a machine that does other things too.
 
-Every case runs a short batch in every round, with the same batch of the yardstick before it. The best batch of a case is
-set against the best batch of the yardstick: what disturbs a batch only ever makes it longer. The median of the
+Every case runs a short batch in every round, with the same batch of the yardstick before it. The best batch of a case
+is set against the best batch of the yardstick: what disturbs a batch only ever makes it longer. The median of the
 ratios within the rounds is the second opinion. The collector is off, so that no case pays for another one's garbage.
 """
 

@@ -1,13 +1,10 @@
-"""Rules by the thousand, as somebody with many services might write them, and none of them about the path that is asked."""
+"""Rules by the thousand, as somebody with many services might write them; none is about the paths that are asked."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from faultware import Abort, Delay, Match, Rule
-
-# The path that is asked, and on which none of these rules can match.
-PATH = "/orders/7"
 
 
 @cache

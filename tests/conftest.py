@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 for name in [name for name in os.environ if name.startswith(("FAULTWARE_", "PROMETHEUS_"))]:
     del os.environ[name]
 
-# A slow machine is no reason to fail.
-settings.register_profile("faultware", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("faultware")
+# A slow machine is no reason to fail. `HYPOTHESIS_PROFILE=thorough` looks further than the everyday run.
+SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("everyday", max_examples=50, **SLOW_IS_FINE)
+settings.register_profile("thorough", max_examples=1000, **SLOW_IS_FINE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))

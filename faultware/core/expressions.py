@@ -277,8 +277,7 @@ def _chars_text(intervals: Intervals) -> str:
 
 def _char_text(code: int) -> str:
     letter = chr(code)
-    if letter.isascii() and (letter.isalnum() or letter in " _/@#%&=:;,<>!~'\"`"):
-        return letter
-    if letter.isascii() and letter.isprintable():
-        return "\\" + letter
-    return f"\\x{code:02x}" if code < 256 else f"\\x{{{code:x}}}"
+    if not letter.isprintable():
+        return f"\\x{code:02x}" if code < 256 else f"\\x{{{code:x}}}"
+    is_plain = letter.isalnum() or not letter.isascii() or letter in " _/@#%&=:;,<>!~'\"`"
+    return letter if is_plain else "\\" + letter

@@ -195,7 +195,9 @@ class Raise:
 
     def __post_init__(self) -> None:
         if not isinstance(self.exception, str) or not _EXCEPTION_NAME.fullmatch(self.exception):
-            raise RuleError(f"{self.exception!r} is not an exception's name", where="exception", hint="such as TimeoutError")
+            raise RuleError(
+                f"{self.exception!r} is not an exception's name", where="exception", hint="such as TimeoutError"
+            )
         object.__setattr__(self, "percentage", check_percentage(self.percentage))
 
 

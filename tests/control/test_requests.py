@@ -231,7 +231,7 @@ def _spoilt(document, field, value):
     return json.dumps({**document, **({field: value} if field else {})}).encode()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=400)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=250)
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]) | st.text(max_size=8),
     path=TARGETS,
@@ -258,7 +258,7 @@ def test_no_request_makes_a_bug_show(desk, method, path, query, headers, body, c
         assert value.isprintable()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(path=st.sampled_from(["/rules/pay", "/explain", "/rules"]), body=BODIES)
 def test_whatever_is_sent_to_it_an_endpoint_goes_on_working(path, body):
     desk = open_desk()

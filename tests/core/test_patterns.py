@@ -124,8 +124,16 @@ def test_a_final_repeat_of_every_character_is_free_and_of_fewer_is_not(everythin
 def test_the_refusal_names_the_smallest_part_that_runs_away(no_re2):
     with pytest.raises(RuleError, match=r"can run away: \(a\+\)\+ matches one text in so many ways that 28 characters"):
         compile_pattern("/users/(a+)+/orders")
-    with pytest.raises(RuleError, match=r"run away: \.\*\.\*\.\* matches"):
-        compile_pattern("/a/.*.*.*x")
+    for pattern, part in {
+        "/a/.*.*.*x": ".*.*.*",
+        "a|b(c+)+|d": "(c+)+",
+        "^(?>x(a+)+)$": "(a+)+",
+        "([^\\s\\S]|(a+)+)?b": "(a+)+",
+        "([^a]|é+|\\x00|[a\\n])+": "([^a]|é+|\\x00|[\\x0aa])+",
+    }.items():
+        with pytest.raises(RuleError) as caught:
+            compile_pattern(pattern)
+        assert f"can run away: {part} matches" in str(caught.value)
     with pytest.raises(RuleError, match=r"cannot be bounded: \(b\*\)\* repeats what can be empty"):
         compile_pattern("a(b*)*")
 
@@ -361,9 +369,9 @@ _NASTY = ("a", "b", "1", "ab", "ba", "aab", "abb", "a1", "aa1b", "ab1ab")
 
 
 def _time_of(matches, subject):
-    start = time.perf_counter()
+    start = time.process_time()
     matches(subject)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_what_is_accepted_takes_no_longer_than_a_multiple_of_squared_work():

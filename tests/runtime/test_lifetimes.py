@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultware import Rule
@@ -77,6 +77,7 @@ def test_what_is_shown_can_be_sent_back_and_says_what_is_left(time):
     assert lives(switch, time) == {"old": HOUR, "a": 1}
 
 
+@settings(deadline=None, max_examples=40)
 @given(rules=rule_lists(max_size=4))
 def test_rules_that_are_sent_back_are_the_same(rules):
     possible = [Rule(**{**fields(one), "lifetime_seconds": None}) for one in rules]

@@ -157,6 +157,20 @@ def test_a_kill_reaches_everybody_while_some_have_followed_and_others_have_not(o
 
 
 @ACCIDENTS
+def test_a_kill_that_cannot_be_written_down_reaches_those_who_have_followed(open_file, directory, accident):
+    def fails(_before):
+        raise OSError
+
+    ahead, killing = open_file(), open_file()
+    accident(directory)
+    ahead.follow()
+    with pytest.raises(OSError):
+        killing.kill(fails)
+    assert ahead.signal[0] & KILLED
+    assert killing.signal[0] & KILLED
+
+
+@ACCIDENTS
 def test_who_follows_late_does_not_undo_that_somebody_armed_meanwhile(open_file, directory, accident):
     ahead, behind = open_file(), open_file()
     ahead.kill(killed)
@@ -167,6 +181,18 @@ def test_who_follows_late_does_not_undo_that_somebody_armed_meanwhile(open_file,
     behind.follow()
     assert not ahead.signal[0] & KILLED
     assert not behind.signal[0] & KILLED
+
+
+def test_versions_go_on_where_they_were_though_an_older_state_had_to_be_written_again(open_file, directory):
+    behind, ahead = open_file(), open_file()
+    for _ in range(3):
+        ahead.update(changed)
+    clean(directory)
+    behind.follow()
+    assert behind.read().version == 1
+    assert behind.update(changed).version == 5
+    ahead.follow()
+    assert ahead.signal[0] >> 1 == 5
 
 
 def test_a_state_that_outlived_its_switch_still_says_killed(open_file, directory):
@@ -198,3 +224,34 @@ def test_the_memory_store_knows_nothing_of_another():
     one, other = MemoryStore(INITIAL), MemoryStore(INITIAL)
     one.kill(killed)
     assert not other.read().killed
+
+
+def test_a_lock_that_was_removed_while_it_was_taken_is_not_taken_for_a_turn(open_file, directory, monkeypatch):
+    """Whoever comes next makes a new one, and both would write at once."""
+    store = open_file()
+    real, taken = file.fcntl.flock, []
+
+    def flock(descriptor, operation):
+        real(descriptor, operation)
+        taken.append(operation)
+        if len(taken) == 1:
+            (directory / "lock").unlink()
+
+    monkeypatch.setattr(file.fcntl, "flock", flock)
+    monkeypatch.setattr(file.time, "sleep", lambda _seconds: None)
+    assert store.update(changed).version == 2
+    assert taken.count(file.fcntl.LOCK_EX | file.fcntl.LOCK_NB) == 2
+    assert (directory / "lock").exists()
+
+
+def test_a_file_system_that_cannot_lock_is_told(open_file, monkeypatch):
+    def cannot(_descriptor, _operation):
+        raise OSError(37, "No locks available")
+
+    store = open_file()
+    monkeypatch.setattr(file.fcntl, "flock", cannot)
+    with pytest.raises(StoreError, match="No locks available"):
+        store.update(changed)
+    with pytest.raises(StoreError, match="No locks available"):
+        store.kill(killed)
+    assert store.signal[0] & KILLED
