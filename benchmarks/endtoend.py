@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.client import get, run as run_client, throughput
+from benchmarks.client import get, throughput
+from benchmarks.client import run as run_client
 from benchmarks.report import Row, Table
 from benchmarks.rules import many
 from benchmarks.servers import enabled, gthread, serve, uvicorn
-from faultware.core.rendering import rule_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +32,8 @@ CONNECTIONS = 16
 THREADS = 8
 # Less than this nobody can tell from noise, even if the noise happened to be smaller.
 LEAST_NOISE = 0.02
+# With more the run says nothing about the promise.
+MOST_NOISE = 0.15
 
 KINDS: dict[str, tuple[Callable[[str], list[str]], str]] = {
     "uvicorn, FastAPI": (uvicorn, "benchmarks.asgi_services:fastapi"),
@@ -44,8 +46,8 @@ def run(*, quick: bool) -> Iterator[Table]:
     for kind, (command, factory) in KINDS.items():
         with tempfile.TemporaryDirectory() as directory, ExitStack() as servers:
             rules = Path(directory, "rules.json")
-            # Without blanks, since a file of rules may have one MiB at most.
-            rules.write_text(json.dumps({"rules": list(map(rule_document, many(MANY)))}, separators=(",", ":")))
+            # In the one-line form, since a file may have one MiB at most, and that many documents are larger.
+            rules.write_text(json.dumps({"rules": "; ".join(map(str, many(MANY)))}))
             bare, wrapped = command(factory), command(f"{factory}_with_faults")
             settings = {
                 "without the middleware": (bare, {}),
@@ -74,12 +76,12 @@ def _table(kind: str, servers: dict[str, Server], rounds: int, seconds: float) -
     noise = max(LEAST_NOISE, *(abs(ratio - 1) for ratio in _middle(relative[again])))
     rows = [_row(name, "", speed, cost, relative, first) for name in (first, again)]
     for name in others:
-        target = f"throughput ≥ {1 - noise:.2f}"
-        is_met = statistics.median(relative[name]) >= 1 - noise
+        target = f"throughput ≥ {1 - noise:.2f}" if noise <= MOST_NOISE else "(too much noise)"
+        is_met = statistics.median(relative[name]) >= 1 - noise if noise <= MOST_NOISE else None
         rows.append(_row(name, target, speed, cost, relative, first, is_met=is_met))
     note = (
-        f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s; medians, against the first line. The noise is how "
-        f"far the middle half of the second line's rounds strays from 1, and at least {LEAST_NOISE:.0%}."
+        f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s; medians, against the first line. The noise is "
+        f"how far the middle half of the second line's rounds strays from 1, and at least {LEAST_NOISE:.0%}."
     )
     columns = ("requests a second", "throughput", "middle half", "processor time a request")
     return Table(f"End to end: {kind}", note, columns, rows)

@@ -67,7 +67,12 @@ def _table(runs: int, cache: str) -> Table:
             Row(f"{module} with everything it loads", "", (f"{min(alone):.0f} ms",)),
             Row(f"{module} loads none of {', '.join(forbidden)}", "none", (", ".join(found) or "none",), not found),
         ]
-    return Table("Importing", f"Processor time; the fastest of {runs} new interpreters, with everything compiled before.", ("measured",), rows)
+    return Table(
+        "Importing",
+        f"Processor time; the fastest of {runs} new interpreters, with everything compiled before.",
+        ("measured",),
+        rows,
+    )
 
 
 def _import(first: str, second: str, cache: str) -> tuple[float, set[str]]:

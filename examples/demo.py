@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RULES = "POST /payments 10% abort 503 as payments-503; GET /search 30% delay 200ms±50ms as search-slow"
 ROUTES = (("POST", "/payments", {"amount": "9.90"}), ("GET", "/search?q=rocket", None))
 REQUESTS = 200  # for each route in each phase
-CLIENTS = 16
+CLIENTS = 6
 START_SECONDS = 60
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from faultware.control.service import Control
+
+_MOST_THREADS: Final = 4
+_limiter: Final = RunVar[CapacityLimiter]("faultware_control_threads")
 
 
 async def answer(control: Control, path: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,11 +48,21 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         client=request.client.host if request.client else "",
     )
     # Operations write to the store: a disk must not hold up the loop.
-    answered = await run_in_threadpool(control.handle, asked)
+    answered = await to_thread.run_sync(control.handle, asked, limiter=_threads())
     response = Response(
         b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
     )
     await response(scope, receive, send)
+
+
+def _threads() -> CapacityLimiter:
+    """Threads of our own: a kill must not stand in a queue behind an application that has used up all of its."""
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(_MOST_THREADS)
+        _limiter.set(limiter)
+        return limiter
 
 
 async def _body(request: Request) -> bytes:

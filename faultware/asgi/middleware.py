@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from faultware.core.plan import Injection, Plan
+    from faultware.core.plan import Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector, View
@@ -148,45 +148,50 @@ class FaultMiddleware:
             await self.app(scope, receive, send)
             return
         ahead = ReadAhead(receive)
-        try:
-            done = await self._act(injector, plan, request, scope, ahead, send)
-        finally:
-            injector.leave()
-        if done is not None:
-            await self.app(scope, ahead, marked(send, mark(done)) if self._mark and done else send)
-
-    async def _act(
-        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, ahead: ReadAhead, send: Send
-    ) -> tuple[Injection, ...] | None:
-        """Do what is planned. None: the request is over; else what the application's answer is to be marked with."""
         last = plan.ending
         done = plan.injections if last is None else plan.injections[:-1]
-        for injection in done:
-            injector.injected(injection, request)
-        ending = await hold(injector, plan.delay_seconds, ahead) if plan.delay_seconds else Ending.OVER
-        if last is not None and ending is Ending.OVER:
-            injector.injected(last, request)
-            done = plan.injections
-            match plan.terminal:
-                case Abort(after=after) as fault:
-                    if after:
-                        await self.app(scope, ahead, lose)
-                    await abort(send, request.method, fault, mark(done) if self._mark else "")
-                    return None
-                case Raise(exception=name):
-                    raise injector.exceptions.make(name)
-                case Hang(duration_seconds=seconds):
-                    ending = await hold(injector, injector.hang_seconds(seconds), ahead)
-                    if ending is Ending.OVER:
-                        await abort(send, request.method, HANG_OVER, mark(done) if self._mark else "")
-                        return None
-                case None:
-                    pass
-                case _ as unknown:
-                    assert_never(unknown)
-        elif last is not None:
-            injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
-        if ending is Ending.GONE:
-            await farewell(send)
-            return None
-        return done
+        ending: Ending | None = Ending.OVER
+        # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
+        try:
+            try:
+                for injection in done:
+                    injector.injected(injection, request)
+                if plan.delay_seconds:
+                    ending = await hold(injector, plan.delay_seconds, ahead)
+                if last is not None and ending is Ending.OVER:
+                    injector.injected(last, request)
+                    done = plan.injections
+                    ending = await self._end(injector, plan, request, scope, ahead, send)
+                elif last is not None:
+                    injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
+                if ending is Ending.GONE:
+                    await farewell(send)
+            finally:
+                injector.leave()
+            if ending in (Ending.OVER, Ending.RELEASED):
+                await self.app(scope, ahead, marked(send, mark(done)) if self._mark and done else send)
+        finally:
+            ahead.close()
+
+    async def _end(
+        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, ahead: ReadAhead, send: Send
+    ) -> Ending | None:
+        """Do what ends the request. None: it is answered; else how it came that its hang did not end it."""
+        marks = mark(plan.injections) if self._mark else ""
+        match plan.terminal:
+            case Abort(after=after) as fault:
+                if after:
+                    await self.app(scope, ahead, lose)
+                await abort(send, request.method, fault, marks)
+            case Raise(exception=name):
+                raise injector.exceptions.make(name)
+            case Hang(duration_seconds=seconds):
+                ending = await hold(injector, injector.hang_seconds(seconds), ahead)
+                if ending is not Ending.OVER:
+                    return ending
+                await abort(send, request.method, HANG_OVER, marks)
+            case None:
+                pass
+            case _ as unknown:
+                assert_never(unknown)
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
 
@@ -18,7 +18,7 @@ from faultware.runtime.injector import Injector
 from faultware.runtime.switch import Clocks, Switch
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
-from faultware.state.service import embedded_directory
+from faultware.state.service import embedded_directory, started_at
 from faultware.state.store import Snapshot
 from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
@@ -140,7 +140,7 @@ def _store(settings: Settings, clocks: Clocks) -> Store:
         return MemoryStore(initial)
     if settings.store:
         try:
-            return FileStore(Path(settings.store.removeprefix("file:")), initial)
+            return _kept_store(Path(settings.store.removeprefix("file:")), initial)
         except StoreError as error:
             hint = "a directory that this user can write to, on a local file system"
             raise SettingsError(str(error), where="FAULTWARE_STORE", hint=hint) from None
@@ -149,6 +149,22 @@ def _store(settings: Settings, clocks: Clocks) -> Store:
     except StoreError as error:
         _log.warning("the kill switch reaches this process only, set FAULTWARE_STORE=file:/a/directory: %s", error)
         return MemoryStore(initial)
+
+
+def _kept_store(directory: Path, initial: Snapshot) -> Store:
+    """A store that may outlive the service.
+
+    Whoever says off wins: a service that starts disarmed kills what an earlier run of it left armed. What was armed
+    since this run began stays, or a worker that starts again would undo it.
+    """
+    store = FileStore(directory, initial)
+    snapshot = store.read()
+    if initial.killed and not snapshot.killed and snapshot.changed_at < started_at(initial.created_at):
+        now, actor = initial.created_at, initial.actor
+        store.kill(
+            lambda before: replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason="")
+        )
+    return store
 
 
 def _metrics(registry: CollectorRegistry | None) -> Metrics:

@@ -178,7 +178,7 @@ class Switch:
     def rules(self, snapshot: Snapshot) -> Rules:
         """The rules of a snapshot that have not expired: the run-time ones, or this service's own."""
         now = self._clocks.wall()
-        rules = snapshot.rules if snapshot.rules is not None else self._startup_rules(snapshot.created_at)
+        rules = self._entries(snapshot)
         return tuple(entry for entry in rules if entry.expires_at is None or entry.expires_at > now)
 
     def documents(self, snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -212,8 +212,8 @@ class Switch:
             ends_at = settled[name, at] = min(now + min(at - wall, longest), self._ends.get((name, at), math.inf))
             return ends_at
 
-        parsed = self._startup if snapshot.rules is None else _parse(snapshot.rules)
-        entries = self._startup_rules(snapshot.created_at) if snapshot.rules is None else snapshot.rules
+        entries = self._entries(snapshot)
+        parsed = self._startup if snapshot.rules is None else _parse(entries)
         live: list[LiveRule] = []
         disarmed_at = end("", snapshot.armed_until, MAX_LIFETIME_SECONDS)
         for rule, entry in zip(parsed, entries, strict=True):
@@ -249,6 +249,19 @@ class Switch:
             document = {key: value for key, value in rule_document(rule).items() if key != "for"}
             stored[rule.name] = StoredRule(document, now + lifetime)
         return tuple(stored.values())
+
+    def _entries(self, snapshot: Snapshot) -> Rules:
+        """The rules of a snapshot, expired or not.
+
+        A stored rule that never expires is a copy of a start-up rule. A store may outlive the service, so that copy
+        counts only while the service is still started with a rule of that name, and as it is now.
+        """
+        startup = self._startup_rules(snapshot.created_at)
+        if snapshot.rules is None:
+            return startup
+        own = {_name(entry): entry for entry in startup}
+        entries = (own.get(_name(entry)) if entry.expires_at is None else entry for entry in snapshot.rules)
+        return tuple(entry for entry in entries if entry is not None)
 
     def _startup_rules(self, created_at: float) -> Rules:
         return tuple(

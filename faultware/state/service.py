@@ -57,6 +57,20 @@ def root_process() -> int:
     return os.getppid() if _is_forked_from(os.getppid()) else os.getpid()
 
 
+def started_at(now: float) -> float:
+    """The wall-clock time at which this service's root process began; `now` where nobody can tell.
+
+    Args:
+        now: The wall-clock time, in seconds.
+    """
+    fields = _stat(root_process())
+    try:
+        running = float((_PROC / "uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return now
+    return now - (running - int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")) if fields else now
+
+
 def _is_forked_from(parent: int) -> bool:
     """Whether this process is a fork of its parent (gunicorn, uWSGI) and not a program that the parent started."""
     ours, theirs = _stat(os.getpid()), _stat(parent)

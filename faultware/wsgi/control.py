@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
 from faultware.control.messages import MAX_BODY, ControlRequest
@@ -26,12 +26,16 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
         start_response: The server's.
     """
     request = Request(environ)
+    try:
+        body = _body(request)
+    except ClientDisconnected as error:
+        return error(environ, start_response)
     asked = ControlRequest(
         method=request.method,
         path=control.below(path),
         query_string=request.query_string.decode("latin-1"),
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=_body(request),
+        body=body,
         client=request.remote_addr or "",
     )
     answered = control.handle(asked)
@@ -43,8 +47,8 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
 
 
 def _body(request: Request) -> bytes:
-    """The body, cut one byte behind the limit: longer ones are refused, not kept."""
-    try:
-        return request.stream.read(MAX_BODY + 1)
-    except RequestEntityTooLarge:
-        return bytes(MAX_BODY + 1)
+    """The body, cut one byte behind the limit: longer ones are refused, not kept. One read may give a part of it."""
+    body = bytearray()
+    while len(body) <= MAX_BODY and (chunk := request.stream.read(MAX_BODY + 1 - len(body))):
+        body += chunk
+    return bytes(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -62,6 +63,21 @@ def test_it_answers_while_every_request_of_the_service_is_held_and_its_kill_rele
         assert application.runs == 50
         assert {exchange.mark for exchange in exchanges} == {"r;delay"}
         assert app._injector.active_faults == 0
+
+    time.run(main)
+
+
+def test_it_answers_while_the_application_has_used_up_all_of_its_threads(time):
+    async def main():
+        app = wrapped(Application(), "/ 100% abort 503", time, control_token=TOKEN)
+        threads = anyio.to_thread.current_default_thread_limiter()
+        workers = [object() for _ in range(int(threads.total_tokens))]
+        for worker in workers:
+            await threads.acquire_on_behalf_of(worker)
+        async with client(app) as http:
+            assert (await http.post("/_faultware/kill")).json()["state"] == "killed"
+        for worker in workers:
+            threads.release_on_behalf_of(worker)
 
     time.run(main)
 

@@ -10,7 +10,7 @@ import pytest
 
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
-from faultware.errors import StoreError
+from faultware.errors import SettingsError, StoreError
 from faultware.telemetry.events import FaultInjected
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
@@ -23,12 +23,14 @@ def time(request):
 
 async def exchanged(app, scope, first):
     """What an application answers to the first message of a scope."""
-    sent = []
+    received, sent = [], []
 
     async def receive():
+        received.append(first)
         return first
 
     async def send(message):
+        assert received, "the server has not said yet what it wants"
         sent.append(message)
 
     await app(scope, receive, send)
@@ -171,8 +173,6 @@ def test_a_process_that_can_start_no_more_threads_serves_all_the_same(time, monk
 
 
 def test_an_exception_factory_that_makes_nonsense_ends_the_request_with_an_error_that_says_so(time):
-    from faultware.errors import SettingsError
-
     async def main():
         app = wrapped(Application(), "/pay 100% raise odd", time, exceptions={"odd": lambda: 7})
         exchange = Exchange()

@@ -126,6 +126,24 @@ def test_a_server_that_refuses_to_send_to_a_client_that_left_is_obeyed(time):
     time.run(main)
 
 
+def test_a_receive_that_repeats_the_end_of_the_body_for_ever_does_not_stop_the_loop(time):
+    calls = []
+
+    async def repeating():
+        calls.append(1)
+        assert len(calls) < 1000, "it reads without end"
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def main():
+        app = wrapped(Application(), "/pay 100% delay 1s + hang 1s", time)
+        exchange = Exchange()
+        began = time()
+        await app(http_scope("/pay"), repeating, exchange.send)
+        assert (exchange.status, time() - began) == (504, pytest.approx(2.0))
+
+    time.run(main)
+
+
 def test_a_client_that_leaves_behind_more_than_is_read_ahead_is_the_applications_to_notice(time):
     async def main():
         application = Application()

@@ -10,6 +10,7 @@ from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
 
 EVERYTHING = "/ 100% abort 503 as r"
+TOKEN = "a-token-for-asgi-tests"
 
 
 @pytest.fixture(params=BACKENDS)
@@ -28,12 +29,25 @@ def websocket_scope():
 @pytest.mark.parametrize(
     "scope", [lifespan_scope(), websocket_scope(), {"type": "mqtt"}], ids=lambda scope: scope["type"]
 )
-def test_other_scopes_than_http_are_handed_over_untouched(scope):
+@pytest.mark.parametrize("options", [{}, {"enabled": False}, {"armed": False}, {"control_token": TOKEN}], ids=str)
+def test_other_scopes_than_http_are_handed_over_untouched(scope, options):
     seen = []
-    app = wrapped(lambda *given: seen.append(given), EVERYTHING)
+    app = wrapped(lambda *given: seen.append(given), EVERYTHING, **options)
+    for _ in range(2):
+        assert_handed_over(app, scope, seen)
+
+
+def test_other_scopes_than_http_are_handed_over_untouched_while_killed_beside_a_control_endpoint():
+    seen = []
+    app = wrapped(lambda *given: seen.append(given), EVERYTHING, armed=False, control_token=TOKEN)
+    for scope in (lifespan_scope(), websocket_scope(), {**websocket_scope(), "path": "/_faultware/status"}) * 2:
+        assert_handed_over(app, scope, seen)
+
+
+def assert_handed_over(app, scope, seen) -> None:
     receive, send, before = object(), object(), dict(scope)
     app(scope, receive, send)
-    assert [tuple(map(id, given)) for given in seen] == [(id(scope), id(receive), id(send))]
+    assert tuple(map(id, seen.pop())) == (id(scope), id(receive), id(send))
     assert scope == before
 
 

@@ -81,6 +81,7 @@ def test_a_client_that_waitress_says_is_gone_ends_the_wait(time):
     [
         {},
         {"waitress.client_disconnected": None},
+        {"waitress.client_disconnected": "no"},
         {"waitress.client_disconnected": lambda: False},
         {"gunicorn.socket": None, "werkzeug.socket": None},
     ],

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultware import Abort, Match, Rule
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
 from faultware.errors import ConfigurationError, StoreError
@@ -78,8 +79,6 @@ RULES = {"nothing": "/other 100% abort 503", "delay": "/pay 100% delay 1s as r",
 
 
 def with_rule(name, application, time, **options):
-    from faultware import Abort, Match, Rule
-
     after = Rule("r", Match("/pay"), percentage=100, abort=Abort(503, after=True))
     return wrapped(application, [after] if name == "after" else RULES[name], time, **options)
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from faultware import Abort
+from faultware import Abort, Match, Rule, TextMatch
 from tests.clocks import EventTime
 from tests.strategies import requests as requests_near
 from tests.strategies import rule_lists
@@ -67,12 +68,12 @@ def test_an_empty_path_is_the_root(spelling):
 
 
 def test_an_empty_type_or_length_is_none():
-    from faultware import Match, Rule, TextMatch
-
     typed = Match(headers={"content-type": TextMatch(present=True)})
-    app = wrapped(Application(), [Rule("r", typed, percentage=100, abort=Abort(503))])
-    assert ask(app, "/pay", CONTENT_TYPE="", CONTENT_LENGTH="").status == 200
-    assert ask(app, "/pay", CONTENT_TYPE="text/plain").status == 503
+    below = Match("/pay", headers={"content-type": TextMatch(present=True)})
+    for match in (typed, below):
+        app = wrapped(Application(), [Rule("r", match, percentage=100, abort=Abort(503))])
+        assert ask(app, "/pay", CONTENT_TYPE="", CONTENT_LENGTH="").status == 200
+        assert ask(app, "/pay", CONTENT_TYPE="text/plain").status == 503
 
 
 @pytest.mark.parametrize("outer", ["/pay 100% delay 1s as outer", "/pay 0% abort 500"])
@@ -92,8 +93,6 @@ def test_the_inner_middleware_decides_where_the_outer_one_has_no_rule(time):
 
 
 def test_wrapping_twice_across_a_mount_injects_once(time):
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware
-
     shop = wrapped(Application(), "/pay 100% delay 1s as inner", time)
     app = wrapped(DispatcherMiddleware(Application(), {"/shop": shop}), "/shop 100% delay 1s as outer", time)
     began = time()
@@ -128,6 +127,29 @@ def test_a_request_body_beyond_the_limit_of_the_control_endpoint_is_refused():
     answer = ask(app, "/_faultware/parse", method="POST", body=b"x" * (2 * 1024 * 1024), **json)
     assert answer.status == 413
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+class Dribble(io.BytesIO):
+    """An input that gives one byte at a time, as it comes from the wire."""
+
+    def read(self, size=-1):
+        return super().read(min(size, 1))
+
+
+def test_an_order_that_comes_byte_by_byte_is_read_whole():
+    app = wrapped(Application(), control_token=TOKEN)
+    body = b'{"reason": "enough"}'
+    json = bearer(CONTENT_TYPE="application/json", CONTENT_LENGTH=str(len(body)))
+    answer = ask(app, "/_faultware/kill", method="POST", **json, **{"wsgi.input": Dribble(body)})
+    assert (answer.status, b'"reason": "enough"' in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize("part", [b"", b'{"rea', b"{}"])
+def test_a_client_that_leaves_in_the_middle_of_its_order_has_ordered_nothing(part):
+    app = wrapped(Application(), "/ 100% abort 503", control_token=TOKEN)
+    cut = bearer(CONTENT_TYPE="application/json", CONTENT_LENGTH="100")
+    assert ask(app, "/_faultware/kill", method="POST", **cut, **{"wsgi.input": io.BytesIO(part)}).status == 400
+    assert ask(app, "/pay").status == 503
 
 
 RULES = (
@@ -195,7 +217,8 @@ def test_no_request_makes_anything_but_a_clear_outcome(environ, options):
     body=st.sampled_from(BODIES) | st.binary(max_size=16),
     more=st.dictionaries(
         st.sampled_from(("CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_IF_MATCH", "HTTP_ACCEPT", "QUERY_STRING")),
-        st.sampled_from(("application/json", "since=7", "*", '"1"', 'W/"1"', "text/plain; version=1.x")) | _latin,
+        st.sampled_from(("application/json", "since=7", "3", "100", "*", '"1"', 'W/"1"', "text/plain; version=1.x"))
+        | _latin,
     ),
 )
 def test_no_request_to_the_control_endpoint_makes_anything_but_a_clear_outcome(environ, below, body, more):
