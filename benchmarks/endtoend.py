@@ -81,7 +81,8 @@ def _table(kind: str, servers: dict[str, Server], rounds: int, seconds: float) -
         rows.append(_row(name, target, speed, cost, relative, first, is_met=is_met))
     note = (
         f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s; medians, against the first line. The noise is "
-        f"how far the middle half of the second line's rounds strays from 1, and at least {LEAST_NOISE:.0%}."
+        "how far the middle half of the second line's rounds strays from 1, "
+        f"and at least {LEAST_NOISE:.0%}."
     )
     columns = ("requests a second", "throughput", "middle half", "processor time a request")
     return Table(f"End to end: {kind}", note, columns, rows)

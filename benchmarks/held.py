@@ -89,8 +89,9 @@ def _table(count: int, seconds: float, idle: list[Held], slept: list[Held], dela
         Row("the latter against the former", f"≤ {MOST_LATENESS:g}", (f"{ratio:.2f}",), ratio <= MOST_LATENESS),
     ]
     note = (
-        f"{count:,} requests held for {seconds:g} s by one process of uvicorn, sent over {SENDING_SHARE * seconds:g} "
-        f"s; medians of {len(delayed)} runs. Memory is resident, and without what a connection costs that asks nothing. "
+        f"{count:,} requests held for {seconds:g} s by one process of uvicorn, sent over "
+        f"{SENDING_SHARE * seconds:g} s, median of {len(delayed)} runs. Memory is resident, and beyond that of a "
+        "connection that asks nothing. "
         "Lateness is the client's: from sending a request to having its whole answer, less the delay."
     )
     return Table("Requests held in a delay", note, ("measured",), rows)
