@@ -13,7 +13,7 @@ from typing import Final
 from faultware.config.documents import rules_schema
 from faultware.config.settings import Read, Settings
 from faultware.config.sources import PREFIX
-from faultware.core.rendering import duration, number
+from faultware.core.quantities import duration, number
 
 _HEAD: Final = """\
 # Settings

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from faultware.control.messages import Problem
-from faultware.core.rendering import duration, number
+from faultware.core.quantities import duration, number
 from faultware.core.request import Request
 
 if TYPE_CHECKING:

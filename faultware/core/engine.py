@@ -8,16 +8,15 @@ come in as arguments.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from faultware.core.faults import Delay, Phase
+from faultware.core.faults import Delay, DelayResponse, Phase, RateLimit
 from faultware.core.plan import Injection, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from faultware.core.faults import Fault, Terminal
     from faultware.core.request import Request
     from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
@@ -57,7 +56,7 @@ class Engine:
 
         Every match, roll and refusal is entered in the rule's tally; what is injected is entered by who injects it.
         """
-        chosen: list[tuple[LiveRule, Fault]] = []
+        chosen: list[Injection] = []
         groups: set[str] | None = None
         is_preflight = request.method == "OPTIONS" and request.is_preflight
         plain_roll = self._dice.plain
@@ -84,41 +83,62 @@ class Engine:
                     continue
             else:
                 key = rule.sample_by.key(request) if rule.sample_by is not None else None
-                if not self._fires(live, key, request):
+                if not self._fires(live, key, request, now):
                     continue
             if live.whole is not None and not chosen and self._is_unlimited:
                 return live.whole
-            faults = self._chosen_faults(rule, key, request)
-            chosen += [(live, fault) for fault in faults]
-            if faults and faults[-1].phase is Phase.TERMINAL:
+            injections = self._chosen_faults(live, key, request, now)
+            chosen += injections
+            if any(injection.fault.phase is Phase.TERMINAL for injection in injections):
                 break
         if not chosen or self._is_over_share(candidates, chosen, request, now):
             return None
-        return self._plan(chosen, request)
+        return self._plan(chosen)
 
-    def _fires(self, live: LiveRule, key: str | None, request: Request) -> bool:
+    def _fires(self, live: LiveRule, key: str | None, request: Request, now: float) -> bool:
         rule, tally = live.rule, live.tally
-        if rule.every is not None and next(tally.turns) % rule.every:
+        if not live.is_always and not rule.takes_part(next(tally.turns)):
             return False
         if key is None and rule.sample_by is not None:
             return False
         tally.rolled += 1
-        if self._dice.roll(rule.name, "rule", key, request) * 100 >= live.percentage:
+        if self._dice.roll(rule.name, "rule", key, request) * 100 >= live.percentage_at(now):
             return False
         if rule.count is not None and next(tally.tickets) >= rule.count:
             tally.suppressed["count"] += 1
             return False
         return True
 
-    def _chosen_faults(self, rule: Rule, key: str | None, request: Request) -> list[Fault]:
-        return [
-            fault
-            for fault in rule.faults
-            if fault.percentage == 100 or self._dice.roll(rule.name, fault.kind, key, request) * 100 < fault.percentage
+    def _chosen_faults(self, live: LiveRule, key: str | None, request: Request, now: float) -> list[Injection]:
+        """What a rule that fires does: each of its faults rolls its own percentage, and one alternative is drawn."""
+        rule = live.rule
+
+        def roll(purpose: str) -> float:
+            return self._dice.roll(rule.name, purpose, key, request)
+
+        faults = [
+            fault for fault in rule.faults if fault.percentage == 100 or roll(fault.kind) * 100 < fault.percentage
         ]
+        if rule.choose:
+            faults.append(rule.alternative(roll("choose")))
+        injections: list[Injection] = []
+        for fault in faults:
+            if isinstance(fault, RateLimit):
+                seconds = live.tally.budget.spend(fault, fault.by.key(request), now)
+                if seconds:
+                    injections.append(Injection(live, fault, retry_after_seconds=math.ceil(seconds)))
+            elif isinstance(fault, Delay):
+                # A delay behind the handler has a chance of its own.
+                purpose = "response_duration" if isinstance(fault, DelayResponse) else "duration"
+                injections.append(Injection(live, fault, fault.distribution.at(roll(purpose))))
+            elif fault.phase is Phase.RESPONSE:
+                injections.append(Injection(live, fault, draw=roll(f"{fault.kind} act")))
+            else:
+                injections.append(Injection(live, fault))
+        return injections
 
     def _is_over_share(
-        self, candidates: Sequence[LiveRule], chosen: Sequence[tuple[LiveRule, Fault]], request: Request, now: float
+        self, candidates: Sequence[LiveRule], chosen: Sequence[Injection], request: Request, now: float
     ) -> bool:
         """Thin out what fires so that no matching request is faulted with more than the allowed chance."""
         if self._is_unlimited:
@@ -126,29 +146,37 @@ class Engine:
         chance = 100 * _chance(candidates, request, now)
         if chance <= self.limits.max_percentage:
             return False
-        first = chosen[0][0].rule
+        first = chosen[0].live.rule
         key = first.sample_by.key(request) if first.sample_by else None
         if self._dice.roll(first.name, "max_percentage", key, request) * chance < self.limits.max_percentage:
             return False
-        for live, _ in chosen:
-            live.tally.suppressed["max_share"] += 1
+        for injection in chosen:
+            injection.live.tally.suppressed["max_share"] += 1
         return True
 
-    def _plan(self, chosen: Sequence[tuple[LiveRule, Fault]], request: Request) -> Plan:
-        left = self.limits.max_delay_seconds
-        terminal: Terminal | None = None
-        injections: list[Injection] = []
-        for live, fault in chosen:
-            seconds = 0.0
-            if isinstance(fault, Delay):
-                rule = live.rule
-                key = rule.sample_by.key(request) if rule.sample_by else None
-                seconds = min(left, fault.distribution.at(self._dice.roll(rule.name, "duration", key, request)))
-                left -= seconds
-            else:
-                terminal = fault
-            injections.append(Injection(live, fault.kind, seconds))
-        return Plan(tuple(injections), self.limits.max_delay_seconds - left, terminal)
+    def _plan(self, chosen: Sequence[Injection]) -> Plan:
+        """Put what was chosen in the order in which it acts. What ends the request leaves nothing to do after it."""
+        left = most = self.limits.max_delay_seconds
+        before: list[Injection] = []
+        after: list[Injection] = []
+        ending: Injection | None = None
+        for injection in chosen:
+            match injection.fault.phase:
+                case Phase.DELAY:
+                    seconds = min(left, injection.delay_seconds)
+                    left -= seconds
+                    before.append(injection if seconds == injection.delay_seconds else _shorter(injection, seconds))
+                case Phase.INSTANCE:
+                    before.append(injection)
+                case Phase.TERMINAL:
+                    ending = injection
+                case Phase.REQUEST | Phase.RESPONSE:
+                    after.append(_shorter(injection, min(most, injection.delay_seconds)))
+        return Plan(tuple(before), ending, () if ending else tuple(after), most - left)
+
+
+def _shorter(injection: Injection, seconds: float) -> Injection:
+    return replace(injection, delay_seconds=seconds)
 
 
 def _chance(candidates: Sequence[LiveRule], request: Request, now: float) -> float:
@@ -166,6 +194,6 @@ def _chance(candidates: Sequence[LiveRule], request: Request, now: float) -> flo
         if rule.group:
             groups.add(rule.group)
         if not is_preflight or "OPTIONS" in rule.match.methods:
-            idle = math.prod(1 - fault.percentage / 100 for fault in rule.faults)
-            escape *= 1 - rule.percentage / 100 * (1 - idle)
+            idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
+            escape *= 1 - live.percentage_at(now) / 100 * (1 - idle)
     return 1 - escape

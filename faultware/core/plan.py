@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from faultware.core.faults import Terminal
+    from faultware.core.faults import Fault
     from faultware.core.ruleset import LiveRule
 
 
@@ -18,13 +18,22 @@ class Injection:
 
     Args:
         live: The rule.
-        kind: The fault's kind, as documents and metrics name it.
-        delay_seconds: What this fault adds to the time the request is held.
+        fault: The fault.
+        delay_seconds: What this fault adds to the time the request is held, before the handler or after it.
+        draw: An even draw from [0, 1) for what the fault leaves to chance while it acts.
+        retry_after_seconds: What a caller is told whose budget is used up.
     """
 
     live: LiveRule
-    kind: str
+    fault: Fault
     delay_seconds: float = 0.0
+    draw: float = 0.0
+    retry_after_seconds: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The fault's kind, as documents and metrics name it."""
+        return self.fault.kind
 
     @property
     def mark(self) -> str:
@@ -34,22 +43,25 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The faults one request gets, in the order in which they act.
+    """The faults one request gets, in the order in which they act; there is at least one.
 
     Args:
-        injections: What was chosen, in the order of rules; never empty. A terminal fault stands last.
-        delay_seconds: How long the request is held, all delays together.
-        terminal: What ends the request in the application's place, if anything.
+        before: Delays, and faults of the process.
+        ending: What ends the request in the application's place, if anything.
+        after: What is done to the request that the application sees, and to its response. Nothing, if there is an
+            ending.
+        delay_seconds: How long the request is held, all delays before the handler together.
     """
 
-    injections: tuple[Injection, ...]
+    before: tuple[Injection, ...] = ()
+    ending: Injection | None = None
+    after: tuple[Injection, ...] = ()
     delay_seconds: float = 0.0
-    terminal: Terminal | None = None
 
     @property
-    def ending(self) -> Injection | None:
-        """The injection that is the terminal fault."""
-        return self.injections[-1] if self.terminal is not None else None
+    def injections(self) -> tuple[Injection, ...]:
+        """All of them."""
+        return self.before + (() if self.ending is None else (self.ending,)) + self.after
 
 
 def mark(injections: Iterable[Injection]) -> str:

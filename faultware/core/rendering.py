@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
 from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.faults.forms import Json, Lines, Names, forms_of
 from faultware.core.matching import KNOWN_METHODS
+from faultware.core.quantities import duration, number
 
 if TYPE_CHECKING:
     from faultware.core.delays import Distribution
@@ -24,29 +25,6 @@ Document = dict[str, Any]
 
 # What the one-line form can carry as a path or a value without quoting.
 _PLAIN = re.compile(r"[^\s;]+")
-_UNITS = (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
-
-
-def duration(seconds: float) -> str:
-    """A length of time as the one-line form has it: `200ms`, `1m30s`, `0s`. Exact to the microsecond."""
-    left = round(seconds * 1_000_000)
-    if left == 0:
-        return "0s"
-    parts: list[str] = []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    if left:
-        parts.append(f"{number(left / 1000)}ms")
-    return "".join(parts)
-
-
-def number(value: float) -> str:
-    """A number in plain decimals, without exponent and without a fraction that says nothing."""
-    if value == int(value):
-        return str(int(value))
-    return format(Decimal(repr(value)), "f")
 
 
 def rule_document(rule: Rule, *, with_name: bool = True) -> Document:
@@ -58,14 +36,21 @@ def rule_document(rule: Rule, *, with_name: bool = True) -> Document:
     document["percentage"] = percentage(rule.percentage)
     for fault in rule.faults:
         document[fault.kind] = fault_document(fault)
-    if rule.count is not None:
-        document["count"] = rule.count
-    if rule.every is not None:
-        document["every"] = rule.every
+    if rule.choose:
+        document["choose"] = [
+            {"weight": choice.weight, choice.fault.kind: fault_document(choice.fault)} for choice in rule.choose
+        ]
+    if rule.fallback is not None:
+        document["fallback"] = fault_document(rule.fallback)
+    for name in ("count", "first", "every"):
+        if getattr(rule, name) is not None:
+            document[name] = getattr(rule, name)
     if rule.sample_by is not None:
         document["sample_by"] = str(rule.sample_by)
     if rule.group:
         document["group"] = rule.group
+    if rule.schedule is not None:
+        document["schedule"] = form_document(rule.schedule)
     if rule.lifetime_seconds is not None:
         document["for"] = duration(rule.lifetime_seconds)
     return document
@@ -107,19 +92,36 @@ def fault_document(fault: Fault) -> Document:
             document = {"exception": fault.exception}
         case Hang():
             document = {} if fault.duration_seconds is None else {"duration": duration(fault.duration_seconds)}
+        case _:
+            document = form_document(fault)
     if fault.percentage != 100:
         document["percentage"] = percentage(fault.percentage)
+    return document
+
+
+def form_document(described: Any) -> Document:
+    """Whatever is described by the forms of its fields, without what is default."""
+    document: Document = {}
+    for field in forms_of(type(described)):
+        value = getattr(described, field.name)
+        if field.is_required or value != field.default:
+            document[field.form.key] = field.form.kind.write(value)
     return document
 
 
 def rule_line(rule: Rule) -> str | None:
     """The rule in the one-line form, or None where that form cannot say it all."""
     head = _match_words(rule.match)
-    faults = [_fault_words(fault) for fault in rule.faults]
-    if head is None or None in faults or rule.every is not None or rule.sample_by is not None or rule.group:
+    faults = [fault_words(fault) for fault in rule.faults]
+    if rule.choose:
+        faults.append(_choice_words(rule))
+    fallback = "" if rule.fallback is None else fault_words(rule.fallback)
+    if head is None or None in faults or fallback is None or not _is_sayable(rule):
         return None
     share = "" if rule.percentage == 100 and rule.count is not None else f"{number(rule.percentage)}%"
     words = [*head, share, "" if rule.count is None else f"{rule.count}x", " + ".join(filter(None, faults))]
+    if fallback:
+        words += ["or", fallback]
     if rule.lifetime_seconds is not None:
         words += ["for", duration(rule.lifetime_seconds)]
     if rule.name != rule.derived_name():
@@ -146,20 +148,64 @@ def _match_words(match: Match) -> list[str] | None:
     return words + [f"client={network}" for network in match.client]
 
 
-def _fault_words(fault: Fault) -> str | None:
+def _is_sayable(rule: Rule) -> bool:
+    """Whether what is not a match and not a fault fits into one line."""
+    return not rule.group and all(
+        value is None for value in (rule.every, rule.first, rule.sample_by, rule.schedule)
+    )
+
+
+def _choice_words(rule: Rule) -> str | None:
+    alternatives: list[str] = []
+    for choice in rule.choose:
+        words = fault_words(choice.fault)
+        if words is None:
+            return None
+        alternatives.append(f"{words} *{choice.weight}")
+    return " | ".join(alternatives)
+
+
+def fault_words(fault: Fault) -> str | None:
+    """One fault in the one-line form, or None where that form cannot say it all."""
     if fault.percentage != 100:
         return None
     match fault:
         case Delay(distribution=Uniform(low, high)):
-            return f"delay {_range_words(low, high)}"
+            return f"{fault.kind} {_range_words(low, high)}"
         case Delay():
             return None
-        case Abort():
+        case Abort(grpc_status=None):
             return f"abort {fault.status}" if fault == Abort(fault.status) else None
+        case Abort():
+            return f"abort grpc={fault.grpc_status}" if fault == Abort(grpc_status=fault.grpc_status) else None
         case Raise():
             return f"raise {fault.exception}"
         case Hang():
             return "hang" if fault.duration_seconds is None else f"hang {duration(fault.duration_seconds)}"
+        case _:
+            return _form_words(fault)
+
+
+def _form_words(fault: Fault) -> str | None:
+    words = [fault.kind]
+    for field in forms_of(type(fault)):
+        value, form = getattr(fault, field.name), field.form
+        if not field.is_required and value == field.default:
+            continue
+        match form.kind:
+            case Lines(sign):
+                words += [f"{sign}{name}={text}" for name, text in value]
+            case Names(sign):
+                words += [f"{sign}{name}" for name in value]
+            case _:
+                text = value if isinstance(form.kind, Json) else str(form.kind.write(value))
+                words.append(text if form.is_first else f"{form.key}={text}")
+    is_plain = all(_PLAIN.fullmatch(word) and word not in _SIGNS for word in words)
+    return " ".join(words) if is_plain else None
+
+
+# Words that mean something behind a fault.
+_SIGNS = frozenset({"+", "|", "or", "for", "as"})
 
 
 def _range_words(low: float, high: float) -> str:
@@ -198,7 +244,9 @@ def _delay_document(distribution: Distribution) -> Document:
 
 
 def _abort_document(abort: Abort) -> Document:
-    document: Document = {"status": abort.status}
+    document: Document = {"status": abort.status} if abort.grpc_status is None or abort.status != 200 else {}
+    if abort.grpc_status is not None:
+        document["grpc_status"] = abort.grpc_status
     if not abort.is_default_body:
         try:
             document["body"] = abort.body.decode()

@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from faultware.core.faults import Abort, Delay, Fault, Hang, Phase, Raise
+from faultware.core import faults as kinds
+from faultware.core.faults import FAULTS, Abort, Fault, Phase, attribute
 from faultware.core.matching import Match
 from faultware.core.rendering import rule_document, rule_line
 from faultware.core.sampling import SampleBy, check_percentage
+from faultware.core.schedules import Schedule
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
@@ -21,6 +23,35 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 NAME_HINT = "lower-case letters, digits, - and _, beginning with a letter, at most 63"
 MAX_COUNT = 10**9
 MAX_LIFETIME = 366 * 24 * 3600.0
+MAX_WEIGHT: Final = 10**6
+
+_NAMES: Final = tuple(attribute(fault.kind) for fault in FAULTS)
+_FAULTS_HINT: Final = f"one of {', '.join(fault.kind for fault in FAULTS)}"
+# What a WebSocket has in common with a request over HTTP: a handshake, which can be delayed.
+_WEBSOCKET: Final = frozenset({kinds.WebsocketRefuse, kinds.WebsocketClose, kinds.WebsocketMessages})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several faults of which a rule does exactly one.
+
+    Args:
+        weight: How often, in comparison with the others: a whole number from 1.
+        fault: What is done; its own percentage is 100.
+    """
+
+    weight: int
+    fault: Fault
+
+    def __post_init__(self) -> None:
+        is_whole = isinstance(self.weight, int) and not isinstance(self.weight, bool)
+        if not is_whole or not 1 <= self.weight <= MAX_WEIGHT:
+            hint = f"a whole number from 1 to {MAX_WEIGHT}"
+            raise RuleError(f"{self.weight!r} is not a weight", where="weight", hint=hint)
+        if not isinstance(self.fault, FAULTS):
+            raise RuleError(f"{self.fault!r} is not a fault", where="choose", hint="such as Abort(503)")
+        if self.fault.percentage != 100:
+            raise RuleError("an alternative has a weight, and no percentage", where="choose", hint="leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +62,17 @@ class Rule:
         name: Unique; lower-case letters, digits, `-` and `_`. Empty: derived from the rule's content.
         match: Which requests; every request when left out.
         percentage: 0 to 100, rolled once for the rule; each fault then rolls its own percentage.
-        delay: Holds the request first.
-        abort: Answers in the application's place.
-        raise_: Raises a registered exception in the application's place.
-        hang: Never answers.
+        delay: Holds the request first. This and the following are the faults, one field for each kind; see
+            `faultware.core.faults`. A rule with a fault of WebSockets concerns WebSockets, and nothing else.
+        choose: Of these exactly one is done, drawn by weight.
+        fallback: Answers where the server cannot do what the rule asks for. Without it such a rule is refused.
         count: Acts at most so many times in each process. Chance is drawn first; the count falls only on a hit.
-        every: Of the matching requests of each process, only every so-manieth takes part.
+        first: Of the matching requests of each process, only the first so many take part.
+        every: Of the matching requests of each process, only every so-manieth takes part; beside `first`, of those
+            that come after.
         sample_by: What the decision sticks to; a request without that key is left alone.
         group: Of the rules with one group only the first that matches takes part, whether it acts or not.
+        schedule: How the percentage changes over time.
         lifetime_seconds: How long the rule lives once it is loaded.
 
     Raises:
@@ -48,30 +82,60 @@ class Rule:
     name: str = ""
     match: Match = field(default_factory=Match)
     percentage: float = field(kw_only=True)
-    delay: Delay | None = field(default=None, kw_only=True)
+    delay: kinds.Delay | None = field(default=None, kw_only=True)
     abort: Abort | None = field(default=None, kw_only=True)
-    raise_: Raise | None = field(default=None, kw_only=True)
-    hang: Hang | None = field(default=None, kw_only=True)
+    raise_: kinds.Raise | None = field(default=None, kw_only=True)
+    hang: kinds.Hang | None = field(default=None, kw_only=True)
+    rate_limit: kinds.RateLimit | None = field(default=None, kw_only=True)
+    reset: kinds.Reset | None = field(default=None, kw_only=True)
+    close: kinds.Close | None = field(default=None, kw_only=True)
+    partial_head: kinds.PartialHead | None = field(default=None, kw_only=True)
+    garbage: kinds.Garbage | None = field(default=None, kw_only=True)
+    stream_reset: kinds.StreamReset | None = field(default=None, kw_only=True)
+    request_headers: kinds.RequestHeaders | None = field(default=None, kw_only=True)
+    delay_response: kinds.DelayResponse | None = field(default=None, kw_only=True)
+    replace_status: kinds.ReplaceStatus | None = field(default=None, kw_only=True)
+    response_headers: kinds.ResponseHeaders | None = field(default=None, kw_only=True)
+    replace_body: kinds.ReplaceBody | None = field(default=None, kw_only=True)
+    corrupt: kinds.Corrupt | None = field(default=None, kw_only=True)
+    slice_: kinds.Slice | None = field(default=None, kw_only=True)
+    throttle: kinds.Throttle | None = field(default=None, kw_only=True)
+    dribble: kinds.Dribble | None = field(default=None, kw_only=True)
+    stall: kinds.Stall | None = field(default=None, kw_only=True)
+    truncate: kinds.Truncate | None = field(default=None, kw_only=True)
+    limit_data: kinds.LimitData | None = field(default=None, kw_only=True)
+    slow_close: kinds.SlowClose | None = field(default=None, kw_only=True)
+    content_length: kinds.ContentLength | None = field(default=None, kw_only=True)
+    malformed_chunk: kinds.MalformedChunk | None = field(default=None, kw_only=True)
+    websocket_refuse: kinds.WebsocketRefuse | None = field(default=None, kw_only=True)
+    websocket_close: kinds.WebsocketClose | None = field(default=None, kw_only=True)
+    websocket_messages: kinds.WebsocketMessages | None = field(default=None, kw_only=True)
+    block: kinds.Block | None = field(default=None, kw_only=True)
+    cpu: kinds.Cpu | None = field(default=None, kw_only=True)
+    memory: kinds.Memory | None = field(default=None, kw_only=True)
+    descriptors: kinds.Descriptors | None = field(default=None, kw_only=True)
+    kill: kinds.Kill | None = field(default=None, kw_only=True)
+    choose: tuple[Choice, ...] = field(default=(), kw_only=True)
+    fallback: Abort | None = field(default=None, kw_only=True)
     count: int | None = field(default=None, kw_only=True)
+    first: int | None = field(default=None, kw_only=True)
     every: int | None = field(default=None, kw_only=True)
     sample_by: SampleBy | None = field(default=None, kw_only=True)
     group: str = field(default="", kw_only=True)
+    schedule: Schedule | None = field(default=None, kw_only=True)
     lifetime_seconds: float | None = field(default=None, kw_only=True)
     faults: tuple[Fault, ...] = field(init=False, repr=False, compare=False)
+    is_websocket: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_types()
         object.__setattr__(self, "percentage", check_percentage(self.percentage))
-        faults = tuple(sorted(self._given_faults(), key=lambda fault: fault.phase.value))
-        object.__setattr__(self, "faults", faults)
-        terminal = [fault.kind for fault in faults if fault.phase is Phase.TERMINAL]
-        if not faults:
-            raise RuleError("a fault is missing", hint="one of delay, abort, raise, hang")
-        if len(terminal) > 1:
-            message = f"two faults end the request: {' and '.join(terminal)}"
-            raise RuleError(message, hint="write two rules; each rolls its own dice")
-        _check_count("count", self.count)
-        _check_count("every", self.every)
+        object.__setattr__(self, "choose", tuple(self.choose))
+        given = (getattr(self, name) for name in _NAMES)
+        object.__setattr__(self, "faults", tuple(fault for fault in given if fault is not None))
+        self._check_faults()
+        for where in ("count", "first", "every"):
+            _check_count(where, getattr(self, where))
         if self.lifetime_seconds is not None:
             object.__setattr__(self, "lifetime_seconds", _lifetime(self.lifetime_seconds))
         if self.group and not NAME.fullmatch(self.group):
@@ -82,21 +146,58 @@ class Rule:
             raise RuleError(f"{self.name!r} is not a rule name", where="name", hint=NAME_HINT)
 
     def _check_types(self) -> None:
-        kinds = {"match": Match, "delay": Delay, "abort": Abort, "raise_": Raise, "hang": Hang, "sample_by": SampleBy}
-        for name, kind in kinds.items():
+        given: dict[str, type] = dict(zip(_NAMES, FAULTS, strict=True))
+        for name, kind in {**given, "fallback": Abort, "sample_by": SampleBy, "schedule": Schedule}.items():
             value = getattr(self, name)
-            if not isinstance(value, kind) and (value is not None or name == "match"):
+            if value is not None and type(value) is not kind:
                 raise RuleError(f"{value!r} is not a {kind.__name__}", where=name, hint=f"write {kind.__name__}(…)")
+        if not isinstance(self.match, Match):
+            raise RuleError(f"{self.match!r} is not a Match", where="match", hint="write Match(…)")
+        if not all(isinstance(choice, Choice) for choice in self.choose):
+            raise RuleError("these are no alternatives", where="choose", hint="write [Choice(1, Abort(503)), …]")
 
-    def _given_faults(self) -> Iterator[Fault]:
-        for fault in (self.delay, self.abort, self.raise_, self.hang):
-            if fault is not None:
-                yield fault
+    def _check_faults(self) -> None:
+        if not self.faults and not self.choose:
+            raise RuleError("a fault is missing", hint=_FAULTS_HINT)
+        terminal = [fault.kind for fault in self.faults if fault.phase is Phase.TERMINAL]
+        terminal += [choice.fault.kind for choice in self.choose if choice.fault.phase is Phase.TERMINAL][:1]
+        if len(terminal) > 1:
+            message = f"two faults end the request: {' and '.join(terminal)}"
+            raise RuleError(message, hint="write two rules; each rolls its own dice")
+        known = {type(fault) for fault in self.everything}
+        object.__setattr__(self, "is_websocket", not known.isdisjoint(_WEBSOCKET))
+        other = next((fault.kind for fault in self.everything if type(fault) not in _WEBSOCKET | {kinds.Delay}), None)
+        if self.is_websocket and other is not None:
+            raise RuleError(f"{other} does not concern WebSockets", hint="write two rules")
+
+    @property
+    def everything(self) -> Iterator[Fault]:
+        """Every fault that the rule might do, its alternatives included."""
+        yield from self.faults
+        for choice in self.choose:
+            yield choice.fault
+
+    def takes_part(self, turn: int) -> bool:
+        """Whether the matching request with this number, counted from 1, takes part at all."""
+        if self.first is not None:
+            if turn <= self.first:
+                return True
+            turn -= self.first
+        return self.every is not None and turn % self.every == 0
+
+    def alternative(self, draw: float) -> Fault:
+        """The alternative that an even draw from [0, 1) falls on."""
+        left = draw * sum(choice.weight for choice in self.choose)
+        for choice in self.choose:
+            left -= choice.weight
+            if left < 0:
+                return choice.fault
+        return self.choose[-1].fault
 
     def derived_name(self) -> str:
         """The name of a rule that nobody named: its path and faults, and a digest of the whole, never its position."""
         path = self.match.path.value if self.match.path else ""
-        words = re.sub(r"[^a-z0-9]+", "-", f"{path.lower()}-{'-'.join(fault.kind for fault in self.faults)}")
+        words = re.sub(r"[^a-z0-9]+", "-", f"{path.lower()}-{'-'.join(fault.kind for fault in self.everything)}")
         content = json.dumps(rule_document(self, with_name=False), sort_keys=True)
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         stem = words.strip("-")[:44].strip("-")

@@ -14,7 +14,8 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from faultware.core.exemptions import Exemptions
-from faultware.core.faults import Delay
+from faultware.core.budgets import Budget
+from faultware.core.faults import Phase, RateLimit
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
 
@@ -36,11 +37,11 @@ _NEVER: Final = math.inf
 class Tally:
     """What became of the requests one rule saw, in this process. The numbers only grow.
 
-    `tickets` numbers the hits of a rule with a count, `turns` the matches of a rule with `every`; drawing from them
-    is atomic.
+    `tickets` numbers the hits of a rule with a count, `turns` the matches of a rule with `first` or `every`; drawing
+    from them is atomic. `budget` is what the callers of a rule with a rate limit have left.
     """
 
-    __slots__ = ("injected", "matched", "rolled", "suppressed", "tickets", "turns")
+    __slots__ = ("budget", "injected", "matched", "rolled", "suppressed", "tickets", "turns")
 
     def __init__(self) -> None:
         self.matched = 0
@@ -49,6 +50,7 @@ class Tally:
         self.suppressed: Counter[str] = Counter()
         self.tickets = count()
         self.turns = count(1)
+        self.budget = Budget()
 
 
 class LiveRule:
@@ -58,23 +60,50 @@ class LiveRule:
         rule: The rule.
         deadline: On the injector's monotonic clock, in seconds; infinite: never.
         tally: Kept when the same rule is loaded again, so that a count is not given twice.
+        began: When it was loaded, on the same clock; its schedule counts from then.
     """
 
-    __slots__ = ("deadline", "has_conditions", "is_plain", "order", "percentage", "rule", "tally", "whole")
+    __slots__ = (
+        "began",
+        "deadline",
+        "has_conditions",
+        "is_always",
+        "is_plain",
+        "needs_time",
+        "order",
+        "percentage",
+        "rule",
+        "tally",
+        "whole",
+    )
 
-    def __init__(self, rule: Rule, deadline: float = _NEVER, tally: Tally | None = None) -> None:
+    def __init__(
+        self, rule: Rule, deadline: float = _NEVER, tally: Tally | None = None, began: float = 0.0
+    ) -> None:
         self.rule = rule
         self.deadline = deadline
+        self.began = began
         self.tally = tally or Tally()
         self.order = 0
         # What the engine asks of every request, decided once.
         self.percentage = rule.percentage
         self.has_conditions = bool(rule.match.conditions)
-        self.is_plain = rule.every is None and rule.count is None and rule.sample_by is None
+        self.is_always = rule.first is None and rule.every is None
+        is_steady = rule.schedule is None
+        self.is_plain = self.is_always and is_steady and rule.count is None and rule.sample_by is None
+        is_limited = any(isinstance(fault, RateLimit) for fault in rule.everything)
+        self.needs_time = deadline != _NEVER or not is_steady or is_limited
         # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
         self.whole: Plan | None = None
-        if len(rule.faults) == 1 and not isinstance(rule.faults[0], Delay) and rule.faults[0].percentage == 100:
-            self.whole = Plan((Injection(self, rule.faults[0].kind),), terminal=rule.faults[0])
+        if len(rule.faults) == 1 and not rule.choose and not is_limited:
+            (fault,) = rule.faults
+            if fault.phase is Phase.TERMINAL and fault.percentage == 100:
+                self.whole = Plan(ending=Injection(self, fault))
+
+    def percentage_at(self, now: float) -> float:
+        """The rule's share at a time on the injector's monotonic clock."""
+        schedule = self.rule.schedule
+        return self.percentage if schedule is None else schedule.percentage_at(now - self.began, self.percentage)
 
 
 class RuleSet:
@@ -91,7 +120,7 @@ class RuleSet:
     def __init__(self, live: Iterable[LiveRule] = (), exemptions: Exemptions | None = None) -> None:
         self.live = tuple(live)
         self.exemptions = exemptions or Exemptions()
-        self.is_mortal = any(entry.deadline != _NEVER for entry in self.live)
+        self.needs_time = any(entry.needs_time for entry in self.live)
         names: set[str] = set()
         for order, entry in enumerate(self.live):
             entry.order = order

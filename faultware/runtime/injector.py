@@ -137,7 +137,7 @@ class Injector:
         """What to do to a request; None: nothing. A failure of our own means nothing, too."""
         try:
             # The time is asked for only where a rule can expire.
-            now = self.clocks.monotonic() if view.rules.is_mortal else 0.0
+            now = self.clocks.monotonic() if view.rules.needs_time else 0.0
             plan = self._engine.decide(candidates, request, now)
             if plan is None or not self.dry_run:
                 return plan

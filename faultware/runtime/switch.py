@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from faultware.core.rendering import duration, rule_document
+from faultware.core.quantities import duration
+from faultware.core.rendering import rule_document
 from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
 from faultware.state.store import KILLED, StoredRule

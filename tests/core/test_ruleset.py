@@ -259,7 +259,7 @@ def test_an_empty_rule_set_is_quiet_everywhere():
     rule_set = RuleSet()
     assert rule_set.candidates(Request(path="/a", headers=[("x", "1")])) == ()
     assert rule_set.quiet == {"/a": True}
-    assert not rule_set.is_mortal
+    assert not rule_set.needs_time
 
 
 def test_exempt_paths_are_quiet_for_wide_rules():
@@ -282,10 +282,10 @@ def test_two_rules_of_one_name_are_refused():
         RuleSet([LiveRule(rule), LiveRule(rule)])
 
 
-def test_a_set_with_a_deadline_is_mortal():
+def test_a_set_with_a_deadline_needs_the_time():
     rule = Rule("a", percentage=1, abort=Abort(503))
-    assert RuleSet([LiveRule(rule, 5.0)]).is_mortal
-    assert not RuleSet([LiveRule(rule)]).is_mortal
+    assert RuleSet([LiveRule(rule, 5.0)]).needs_time
+    assert not RuleSet([LiveRule(rule)]).needs_time
 
 
 def test_a_tally_is_kept_when_it_is_handed_on():

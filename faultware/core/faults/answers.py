@@ -1,9 +1,4 @@
-"""What can be done to a request, as data.
-
-Each fault says in which phase it acts. The engine asks for nothing else, so a new fault is a new class here and a new
-field of `Rule`; adapters then learn to take its effect. Numbers carry their unit in their name; percentages run from 0
-to 100.
-"""
+"""Faults that answer in the application's place: an abort, a budget that is used up, an exception."""
 
 from __future__ import annotations
 
@@ -11,105 +6,36 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from http import HTTPStatus
-from typing import ClassVar, TypeAlias, cast
+from typing import Annotated, ClassVar, Final, TypeAlias, cast
 
-from faultware.core.delays import Distribution, Exponential, LogNormal, Normal, Pareto, Uniform, seconds
-from faultware.core.matching import is_token
-from faultware.core.sampling import check_percentage
+from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, check_header, settle
+from faultware.core.faults.phases import Needs, Phase
+from faultware.core.grpc import check_grpc_status, grpc_headers, grpc_status_of
+from faultware.core.sampling import SampleBy, check_percentage
 from faultware.errors import RuleError
 
-__all__ = [
-    "HANG_OVER",
-    "Abort",
-    "Delay",
-    "Distribution",
-    "Exponential",
-    "Fault",
-    "Hang",
-    "LogNormal",
-    "Normal",
-    "Pareto",
-    "Phase",
-    "Raise",
-    "Terminal",
-    "Uniform",
-]
-
-MAX_BODY = 1024 * 1024
+MAX_BODY: Final = MAX_TEXT_BODY
 JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
-# The server and the connection own these: a wrong one hangs clients, breaks framing or ends a worker.
-_RESERVED_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_BODILESS = frozenset({204, 205, 304})
-_EXCEPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
-
-
-class Phase(Enum):
-    """When a fault acts. Within one rule faults act in this order."""
-
-    DELAY = 1
-    TERMINAL = 2
-    RESPONSE = 3
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Delay:
-    """Holds the request before the application sees it. Source: Envoy's `FaultDelay`, plus distributions.
-
-    Args:
-        delay_seconds: How long, at least 0; or a distribution to draw from.
-        jitter_seconds: The delay is drawn evenly from `delay_seconds` ± this.
-        percentage: Rolled after the rule's own percentage.
-
-    Raises:
-        RuleError: A number is negative, not finite or too large; the jitter exceeds the delay.
-    """
-
-    kind: ClassVar = "delay"
-    phase: ClassVar = Phase.DELAY
-    distribution: Distribution
-    percentage: float
-
-    def __init__(
-        self, delay_seconds: float | Distribution, *, jitter_seconds: float = 0, percentage: float = 100
-    ) -> None:
-        if isinstance(delay_seconds, (int, float)):
-            middle, jitter = seconds("fixed", delay_seconds), seconds("jitter", jitter_seconds)
-            if jitter > middle:
-                raise RuleError("the jitter is larger than the delay", where="jitter", hint=f"at most {middle:g} s")
-            distribution: Distribution = Uniform(middle - jitter, middle + jitter)
-        elif jitter_seconds:
-            raise RuleError("a distribution brings its own spread", where="jitter", hint="leave it out")
-        else:
-            _check_distribution(delay_seconds)
-            distribution = delay_seconds
-        object.__setattr__(self, "distribution", distribution)
-        object.__setattr__(self, "percentage", check_percentage(percentage))
+_BODILESS: Final = frozenset({204, 205, 304})
+_EXCEPTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Abort:
     """Answers in the application's place. Source: Envoy's `FaultAbort`.
 
+    A request of gRPC or gRPC-Web is answered in its own terms, as Envoy does: 200 with `grpc-status` among the headers
+    and no body. Without a `grpc_status` that is what the HTTP status means there.
+
     Args:
-        status: 200 to 599.
+        status: 200 to 599; left out where a `grpc_status` is given: then 200.
         body: Text or bytes, or a JSON object or list. Left out: a line that says the fault was injected.
         headers: Added to the answer. Framing headers are the server's and are refused.
         content_type: Left out: `application/json` for JSON, else `text/plain; charset=utf-8`.
         after: Let the application answer first, and lose its answer.
+        grpc_status: For requests of gRPC: 0 to 16.
         percentage: Rolled after the rule's own percentage.
 
     Raises:
@@ -118,24 +44,30 @@ class Abort:
 
     kind: ClassVar = "abort"
     phase: ClassVar = Phase.TERMINAL
+    needs: ClassVar = Needs.NOTHING
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...]
     content_type: str
     after: bool
+    grpc_status: int | None
     percentage: float
     is_default_body: bool = field(repr=False, compare=False)
 
     def __init__(
         self,
-        status: int,
+        status: int | None = None,
         *,
         body: str | bytes | Mapping[str, JSON] | list[JSON] | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         content_type: str | None = None,
         after: bool = False,
+        grpc_status: int | None = None,
         percentage: float = 100,
     ) -> None:
+        if grpc_status is not None:
+            check_grpc_status(grpc_status)
+            status = 200 if status is None else status
         if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
             raise RuleError(f"{status!r} is not a status", where="status", hint="a whole number from 200 to 599")
         if status in _BODILESS and body:
@@ -143,9 +75,9 @@ class Abort:
         content, natural_type = _body(status, body)
         pairs = tuple(cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers)
         if content_type is not None:
-            _check_header("content-type", content_type, "content_type")
+            check_header("content-type", content_type, "content_type")
         for name, value in pairs:
-            _check_header(name, value, f"headers.{name}")
+            check_header(name, value, f"headers.{name}")
         named_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
         if content_type is not None and named_type is not None:
             raise RuleError("the content type is given twice", where="content_type", hint="leave one out")
@@ -156,6 +88,7 @@ class Abort:
         object.__setattr__(self, "headers", pairs)
         object.__setattr__(self, "content_type", content_type or named_type or natural_type)
         object.__setattr__(self, "after", after)
+        object.__setattr__(self, "grpc_status", grpc_status)
         object.__setattr__(self, "percentage", check_percentage(percentage))
         object.__setattr__(self, "is_default_body", body is None)
 
@@ -178,6 +111,48 @@ class Abort:
         """The body of the answer to a request with this method: nothing for HEAD."""
         return b"" if method == "HEAD" else self.body
 
+    def for_grpc(self, content_type: str) -> Abort:
+        """The same for a request of gRPC, whose answer has this content type and carries only trailers."""
+        status = grpc_status_of(self.status) if self.grpc_status is None else self.grpc_status
+        message = self.body.decode("utf-8", "replace").strip()
+        return Abort(200, body=b"", headers=[*grpc_headers(content_type, status, message), *self.headers])
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Answers 429 once a caller has used up a budget, as an API with a rate limit would (RFC 6585, section 4).
+
+    The budget fills up evenly over time and is kept by each process. The answer carries `Retry-After` (RFC 9110,
+    section 10.2.3) and the fields of the IETF draft on rate limits.
+
+    Args:
+        limit: How many requests a caller may send in `per_seconds`.
+        per_seconds: The time.
+        by: What callers are told apart by; a request without it is not limited.
+        percentage: Rolled after the rule's own percentage.
+    """
+
+    kind: ClassVar = "rate_limit"
+    phase: ClassVar = Phase.TERMINAL
+    needs: ClassVar = Needs.NOTHING
+    limit: Annotated[int, Form("limit", Whole(1, 10**6, what="limit"), is_first=True)]
+    per_seconds: Annotated[float, Form("per", SOME_SECONDS)] = 60.0
+    by: Annotated[SampleBy, Form("by", Key())] = SampleBy("client")
+    percentage: float = 100
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def answer(self, retry_after_seconds: int) -> Abort:
+        """What a caller without budget gets."""
+        headers = [
+            ("retry-after", str(retry_after_seconds)),
+            ("ratelimit-limit", str(self.limit)),
+            ("ratelimit-remaining", "0"),
+            ("ratelimit-reset", str(retry_after_seconds)),
+        ]
+        return Abort(429, headers=headers)
+
 
 @dataclass(frozen=True, slots=True)
 class Raise:
@@ -190,6 +165,7 @@ class Raise:
 
     kind: ClassVar = "raise"
     phase: ClassVar = Phase.TERMINAL
+    needs: ClassVar = Needs.NOTHING
     exception: str
     percentage: float = 100
 
@@ -199,32 +175,6 @@ class Raise:
                 f"{self.exception!r} is not an exception's name", where="exception", hint="such as TimeoutError"
             )
         object.__setattr__(self, "percentage", check_percentage(self.percentage))
-
-
-@dataclass(frozen=True, slots=True)
-class Hang:
-    """Never answers: holds the request until the client leaves, the bound is reached or the switch is killed.
-
-    Args:
-        duration_seconds: The bound; left out: the `max_delay` setting.
-        percentage: Rolled after the rule's own percentage.
-    """
-
-    kind: ClassVar = "hang"
-    phase: ClassVar = Phase.TERMINAL
-    duration_seconds: float | None = None
-    percentage: float = 100
-
-    def __post_init__(self) -> None:
-        if self.duration_seconds is not None:
-            object.__setattr__(self, "duration_seconds", seconds("duration", self.duration_seconds, above_zero=True))
-        object.__setattr__(self, "percentage", check_percentage(self.percentage))
-
-
-def _check_distribution(value: object) -> None:
-    if not isinstance(value, Distribution):
-        hint = "a number, or one of Uniform, Normal, LogNormal, Exponential, Pareto"
-        raise RuleError(f"{value!r} is not a number of seconds", where="fixed", hint=hint)
 
 
 def _body(status: int, body: object) -> tuple[bytes, str]:
@@ -249,21 +199,3 @@ def _body(status: int, body: object) -> tuple[bytes, str]:
     if len(content) > MAX_BODY:
         raise RuleError(f"{len(content)} bytes are too many", where="body", hint=f"at most {MAX_BODY}")
     return content, natural_type
-
-
-def _check_header(name: object, value: object, where: str) -> None:
-    if not isinstance(name, str) or not is_token(name):
-        raise RuleError(f"{name!r} is not a header name", where=where, hint="letters, digits and -")
-    if name.lower() in _RESERVED_HEADERS:
-        raise RuleError(f"{name} belongs to the server", where=where, hint="leave it out")
-    if not isinstance(value, str):
-        raise RuleError(f"{value!r} is not a text", where=where, hint="quote it")
-    if any(ord(letter) > 255 or (ord(letter) < 32 and letter != "\t") or ord(letter) == 127 for letter in value):
-        raise RuleError("a header value holds printable Latin-1 characters only", where=where)
-
-
-Terminal: TypeAlias = Abort | Raise | Hang
-Fault: TypeAlias = Delay | Terminal
-
-# What a client hears that outlasts a hang: the service was a gateway to nowhere.
-HANG_OVER = Abort(504)

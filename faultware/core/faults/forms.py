@@ -1,0 +1,408 @@
+"""What the fields of a fault may hold, and how they are written down.
+
+A fault is a dataclass whose fields are annotated with a `Form`: the key in documents and in the one-line form, and the
+kind of the value. Checking, printing, reading and the JSON Schema all follow from that, so that a fault is described
+once. Reading text is the business of `faultware.config`; this module checks values and writes them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_type_hints
+
+from faultware.core.delays import seconds
+from faultware.core.matching import is_token
+from faultware.core.quantities import duration, number, rate, size
+from faultware.core.sampling import SampleBy, check_percentage
+from faultware.errors import RuleError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+MAX_SIZE: Final = 2**40
+MAX_TEXT_BODY: Final = 1024 * 1024
+
+# The server and the connection own these: a wrong one hangs clients, breaks framing or ends a worker.
+RESERVED_HEADERS: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A place in a body: after so many bytes."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", SIZE.check(self.count, "at"))
+
+    def __str__(self) -> str:
+        return size(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A place in a body: after a share of it, 0 to 100 percent."""
+
+    percentage: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "percentage", check_percentage(self.percentage, "at"))
+
+    def __str__(self) -> str:
+        return f"{number(self.percentage)}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A place in a stream: after so many server-sent events, or lines of newline-delimited JSON."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", Whole(0, 10**9).check(self.count, "at"))
+
+    def __str__(self) -> str:
+        return f"{self.count}events"
+
+
+Place: TypeAlias = Bytes | Share | Events
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A length of time, in seconds; written `200ms`."""
+
+    above_zero: bool = False
+
+    def check(self, value: Any, where: str) -> float:
+        """The value in microseconds' steps; raises `RuleError`."""
+        return seconds(where, value, above_zero=self.above_zero)
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return duration(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A number of bytes; written `10kB`."""
+
+    least: int = 0
+    most: int = MAX_SIZE
+
+    def check(self, value: Any, where: str) -> int:
+        """The value; raises `RuleError`."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise RuleError(f"{value!r} is not a number of bytes", where=where, hint="a whole number")
+        if not self.least <= value <= self.most:
+            hint = f"{size(self.least)} to {size(self.most)}"
+            raise RuleError(f"{value} bytes are not possible", where=where, hint=hint)
+        return value
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return size(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Bytes per second, above 0; written `10kB/s`."""
+
+    def check(self, value: Any, where: str) -> int:
+        """The value; raises `RuleError`."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise RuleError(f"{value!r} is not a number of bytes per second", where=where, hint="a whole number")
+        if not 1 <= value <= MAX_SIZE:
+            hint = f"1B/s to {size(MAX_SIZE)}/s"
+            raise RuleError(f"{value} bytes per second are not possible", where=where, hint=hint)
+        return value
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return rate(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A share of something, 0 to 100; written `5%`."""
+
+    def check(self, value: Any, where: str) -> float:
+        """The value; raises `RuleError`."""
+        return check_percentage(value, where)
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return f"{number(value)}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number; written as digits.
+
+    Args:
+        least: The smallest that is possible.
+        most: The largest.
+        refused: Numbers in between that are not possible all the same.
+        what: What the number is, for errors.
+    """
+
+    least: int
+    most: int
+    refused: frozenset[int] = frozenset()
+    what: str = "number"
+
+    def check(self, value: Any, where: str) -> int:
+        """The value; raises `RuleError`."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or not self.least <= value <= self.most or value in self.refused:
+            hint = f"a whole number from {self.least} to {self.most}"
+            if self.refused:
+                hint += f", but not {', '.join(map(str, sorted(self.refused)))}"
+            raise RuleError(f"{_shown(value)} is not a possible {self.what}", where=where, hint=hint)
+        return cast("int", value)
+
+    def write(self, value: Any) -> int:
+        """As it is."""
+        return cast("int", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def check(self, value: Any, where: str) -> str:
+        """The value; raises `RuleError`."""
+        if value not in self.choices:
+            raise RuleError(f"{_shown(value)} is not possible", where=where, hint=f"one of {', '.join(self.choices)}")
+        return cast("str", value)
+
+    def write(self, value: Any) -> str:
+        """As it is."""
+        return cast("str", value)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A place in a body; written `100B`, `50%` or `3events`."""
+
+    def check(self, value: Any, where: str) -> Place:
+        """The value; raises `RuleError`."""
+        if not isinstance(value, (Bytes, Share, Events)):
+            raise RuleError(f"{value!r} is no place in a body", where=where, hint="Bytes(…), Share(…) or Events(…)")
+        return value
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What requests are told apart by; written `header:x-user-id` or `client`."""
+
+    def check(self, value: Any, where: str) -> SampleBy:
+        """The value; raises `RuleError`."""
+        if not isinstance(value, SampleBy):
+            raise RuleError(f"{value!r} is no key", where=where, hint='such as SampleBy("client")')
+        return value
+
+    def write(self, value: Any) -> str:
+        """As text."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Header lines; kept as pairs, written as a mapping, and in one line as `name=value` behind a sign."""
+
+    sign: str = ""
+
+    def check(self, value: Any, where: str) -> tuple[tuple[str, str], ...]:
+        """The value; raises `RuleError`."""
+        items = cast("Mapping[str, str]", value).items() if isinstance(value, Mapping) else value
+        if isinstance(items, str) or not isinstance(items, Iterable):
+            raise RuleError(f"{_shown(value)} is not a mapping", where=where, hint="write name: value")
+        pairs = tuple((name, text) for name, text in cast("Iterable[tuple[str, str]]", items))
+        for name, text in pairs:
+            check_header(name, text, f"{where}.{name}")
+        return pairs
+
+    def write(self, value: Any) -> dict[str, str] | list[list[str]]:
+        """As a mapping, or as pairs where a name comes twice."""
+        pairs: dict[str, str] = dict(value)
+        return pairs if len(pairs) == len(value) else [list(pair) for pair in value]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Header names; in one line each stands behind a sign."""
+
+    sign: str = "-"
+
+    def check(self, value: Any, where: str) -> tuple[str, ...]:
+        """The value; raises `RuleError`."""
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise RuleError(f"{_shown(value)} is not a list of names", where=where, hint="write [name]")
+        names = tuple(cast("Iterable[str]", value))
+        for name in names:
+            check_header_name(name, where)
+        return names
+
+    def write(self, value: Any) -> list[str]:
+        """As a list."""
+        return list(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that may be sent: a body, a reason."""
+
+    most: int = MAX_TEXT_BODY
+
+    def check(self, value: Any, where: str) -> str:
+        """The value; raises `RuleError`."""
+        if not isinstance(value, str):
+            raise RuleError(f"{_shown(value)} is not a text", where=where, hint="quote it")
+        try:
+            length = len(value.encode())
+        except UnicodeEncodeError as error:
+            raise RuleError(f"this text cannot be sent: {error}", where=where) from None
+        if length > self.most:
+            raise RuleError(f"{length} bytes are too many", where=where, hint=f"at most {self.most}")
+        return value
+
+    def write(self, value: Any) -> str:
+        """As it is."""
+        return cast("str", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON value; kept as compact text, so that faults stay hashable."""
+
+    def check(self, value: Any, where: str) -> str:
+        """The value as text; a text is taken for such a text. Raises `RuleError`."""
+        try:
+            data = json.loads(value) if isinstance(value, str) else value
+            text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            length = len(text.encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RuleError(f"this is no JSON: {error}", where=where) from None
+        if length > MAX_TEXT_BODY:
+            raise RuleError("the JSON is too long", where=where, hint=f"at most {MAX_TEXT_BODY} bytes")
+        return text
+
+    def write(self, value: Any) -> Any:
+        """As data."""
+        return json.loads(value)
+
+
+Kind: TypeAlias = Seconds | Size | Rate | Percent | Whole | Word | At | Key | Lines | Names | Text | Json
+
+SECONDS: Final = Seconds()
+SOME_SECONDS: Final = Seconds(above_zero=True)
+SIZE: Final = Size()
+SOME_BYTES: Final = Size(least=1)
+RATE: Final = Rate()
+PERCENT: Final = Percent()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one field of a fault is written.
+
+    Args:
+        key: In documents; in one line it stands in front of the value, as `key=value`.
+        kind: What the value may be.
+        is_first: One line gives the value without its key, behind the fault's name; and a document may give the value
+            in place of a mapping.
+    """
+
+    key: str
+    kind: Kind
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldForm:
+    """A field of a fault: its name in Python, its form, and its default (`MISSING`: it must be given)."""
+
+    name: str
+    form: Form
+    default: Any
+
+    @property
+    def is_required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is MISSING
+
+
+@cache
+def forms_of(fault: type[DataclassInstance]) -> tuple[FieldForm, ...]:
+    """The fields of a fault, in their order, without its percentage."""
+    hints = get_type_hints(fault, include_extras=True)
+    found: list[FieldForm] = []
+    for field in fields(fault):
+        form = next((item for item in get_args(hints[field.name])[1:] if isinstance(item, Form)), None)
+        if form is not None:
+            found.append(FieldForm(field.name, form, field.default))
+    return tuple(found)
+
+
+def settle_fields(described: DataclassInstance) -> None:
+    """Check every field that has a form and put the checked value in its place; a default of None is left alone.
+
+    Raises:
+        RuleError: Naming the field by its key.
+    """
+    for field in forms_of(type(described)):
+        value = getattr(described, field.name)
+        if value is not None or field.default is not None:
+            object.__setattr__(described, field.name, field.form.kind.check(value, field.form.key))
+
+
+def settle(fault: DataclassInstance) -> None:
+    """Check every field of a fault, as `settle_fields`, and its percentage."""
+    settle_fields(fault)
+    object.__setattr__(fault, "percentage", check_percentage(cast("Any", fault).percentage))
+
+
+def check_header_name(name: object, where: str) -> None:
+    """Refuse what is no header's name, or one that belongs to the server."""
+    if not isinstance(name, str) or not is_token(name):
+        raise RuleError(f"{name!r} is not a header name", where=where, hint="letters, digits and -")
+    if name.lower() in RESERVED_HEADERS:
+        raise RuleError(f"{name} belongs to the server", where=where, hint="leave it out")
+
+
+def check_header(name: object, value: object, where: str) -> None:
+    """Refuse a header that cannot be sent (RFC 9110, section 5.5), or that belongs to the server."""
+    check_header_name(name, where)
+    if not isinstance(value, str):
+        raise RuleError(f"{value!r} is not a text", where=where, hint="quote it")
+    if any(ord(letter) > 255 or (ord(letter) < 32 and letter != "\t") or ord(letter) == 127 for letter in value):
+        raise RuleError("a header value holds printable Latin-1 characters only", where=where)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
