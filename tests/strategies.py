@@ -11,11 +11,26 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
-from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.faults import (
+    Abort,
+    Delay,
+    Hang,
+    Phase,
+    Raise,
+    Reset,
+    Share,
+    Truncate,
+    WebsocketClose,
+    WebsocketMessages,
+    WebsocketRefuse,
+    attribute,
+)
 from faultware.core.matching import Match, PathMatch, TextMatch
 from faultware.core.request import Request
-from faultware.core.rules import Rule
+from faultware.core.rules import Choice, Rule
 from faultware.core.sampling import SampleBy
+from faultware.core.schedules import Schedule
+from tests.fault_strategies import BY_FORM, PERCENTAGES, faults_by_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,10 +49,6 @@ METHODS = ("GET", "POST", "DELETE", "OPTIONS", "HEAD")
 
 _words = st.sampled_from(WORDS)
 _paths = st.lists(_words, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
-_percentages = st.one_of(
-    st.sampled_from((0, 0.1, 0.5, 1, 5, 10, 12.5, 33.3, 50, 99.9, 100)),
-    st.floats(min_value=0, max_value=100, allow_nan=False),
-)
 _short = st.integers(min_value=1, max_value=30_000_000).map(lambda microseconds: microseconds / 1_000_000)
 
 
@@ -131,19 +142,35 @@ def aborts() -> SearchStrategy[Abort]:
             headers=st.dictionaries(st.sampled_from(("retry-after", "x-fault", "etag")), values, max_size=2),
             content_type=st.none() | st.just("text/html"),
             after=st.booleans(),
-            percentage=st.just(100) | _percentages,
+            percentage=st.just(100) | PERCENTAGES,
         ),
     )
 
 
-_delays = st.builds(Delay, distributions(), percentage=st.just(100) | _percentages)
+_delays = st.builds(Delay, distributions(), percentage=st.just(100) | PERCENTAGES)
+_WEBSOCKET = (WebsocketRefuse, WebsocketClose, WebsocketMessages)
+_beside = faults_by_form(*(kind for kind in BY_FORM if kind not in _WEBSOCKET and kind.phase is not Phase.TERMINAL))
+_terminal = faults_by_form(*(kind for kind in BY_FORM if kind not in _WEBSOCKET and kind.phase is Phase.TERMINAL))
+_several = st.lists(_beside, max_size=2, unique_by=lambda fault: fault.kind)
+_of_websockets = faults_by_form(*_WEBSOCKET)
+_choices = st.lists(
+    st.builds(
+        Choice,
+        st.integers(1, 9),
+        st.one_of(st.builds(Abort, st.integers(400, 599)), st.just(Reset()), st.just(Truncate(Share(50)))),
+    ),
+    max_size=3,
+)
+_schedules = st.none() | st.builds(Schedule, _short, PERCENTAGES, _short, st.none() | _short)
 _endings = st.one_of(
     st.none(),
     aborts(),
+    _terminal,
     st.sampled_from(("InjectedFault", "TimeoutError", "myapp.Broken")).map(Raise),
     st.builds(Hang, st.none() | _short),
 )
 _coin = st.booleans()
+_rarely = st.integers(min_value=0, max_value=9).map(lambda number: not number)
 _names = st.just("") | st.from_regex(r"\A[a-z][a-z0-9_-]{0,7}\Z")
 _counts = st.none() | st.integers(min_value=1, max_value=5)
 _keys = st.none() | st.sampled_from(("header:x-user-id", "cookie:session", "query:user", "client")).map(SampleBy.parse)
@@ -158,22 +185,30 @@ def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
     Args:
         match: Where the conditions come from, if not from `matches()`.
     """
-    faults = {}
-    ending = draw(_endings)
-    if ending is not None:
-        faults["raise_" if ending.kind == "raise" else ending.kind] = ending
-    if not faults or draw(_coin):
+    some, more = [], {}
+    if draw(_rarely):
+        some = [draw(_of_websockets)]
+    elif draw(_rarely):
+        more["choose"] = draw(_choices)
+    else:
+        some = [fault for fault in (draw(_endings), *draw(_several)) if fault is not None]
+        more["fallback"] = Abort(500) if draw(_rarely) else None
+    faults = {attribute(fault.kind): fault for fault in some}
+    if not (faults or more.get("choose")) or draw(_coin):
         faults["delay"] = draw(_delays)
     return Rule(
         draw(_names),
         draw(match or matches()),
-        percentage=draw(_percentages),
+        percentage=draw(PERCENTAGES),
         count=draw(_counts),
+        first=draw(_counts),
         every=draw(_counts),
         sample_by=draw(_keys),
         group=draw(_groups),
+        schedule=draw(_schedules),
         lifetime_seconds=draw(_lifetimes),
         **faults,
+        **more,
     )
 
 

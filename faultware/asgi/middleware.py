@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from faultware.asgi.control import answer
 from faultware.asgi.requests import ScopeRequest
@@ -16,7 +16,7 @@ from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.startup import refuse
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.control.service import mount
-from faultware.core.faults import HANG_OVER, Abort, Hang, Raise
+from faultware.core.faults import HANG_OVER, Abort, Hang, Raise, RateLimit
 from faultware.core.plan import mark
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from faultware.core.plan import Plan
+    from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector, View
@@ -149,7 +149,7 @@ class FaultMiddleware:
             return
         ahead = ReadAhead(receive)
         last = plan.ending
-        done = plan.injections if last is None else plan.injections[:-1]
+        done = plan.before
         ending: Ending | None = Ending.OVER
         # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
         try:
@@ -160,8 +160,8 @@ class FaultMiddleware:
                     ending = await hold(injector, plan.delay_seconds, ahead)
                 if last is not None and ending is Ending.OVER:
                     injector.injected(last, request)
-                    done = plan.injections
-                    ending = await self._end(injector, plan, request, scope, ahead, send)
+                    done = (*plan.before, last)
+                    ending = await self._end(injector, last, mark(done), request, scope, ahead, send)
                 elif last is not None:
                     injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
                 if ending is Ending.GONE:
@@ -174,15 +174,24 @@ class FaultMiddleware:
             ahead.close()
 
     async def _end(
-        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, ahead: ReadAhead, send: Send
+        self,
+        injector: Injector,
+        last: Injection,
+        marks: str,
+        request: ScopeRequest,
+        scope: Scope,
+        ahead: ReadAhead,
+        send: Send,
     ) -> Ending | None:
         """Do what ends the request. None: it is answered; else how it came that its hang did not end it."""
-        marks = mark(plan.injections) if self._mark else ""
-        match plan.terminal:
+        marks = marks if self._mark else ""
+        match last.fault:
             case Abort(after=after) as fault:
                 if after:
                     await self.app(scope, ahead, lose)
                 await abort(send, request.method, fault, marks)
+            case RateLimit() as fault:
+                await abort(send, request.method, fault.answer(last.retry_after_seconds), marks)
             case Raise(exception=name):
                 raise injector.exceptions.make(name)
             case Hang(duration_seconds=seconds):
@@ -190,8 +199,7 @@ class FaultMiddleware:
                 if ending is not Ending.OVER:
                     return ending
                 await abort(send, request.method, HANG_OVER, marks)
-            case None:
-                pass
-            case _ as unknown:
-                assert_never(unknown)
+            case _:
+                injector.withdrawn(last, "impossible")
+                return Ending.RELEASED
         return None

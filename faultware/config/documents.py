@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from faultware.config.fields import PLAIN
-from faultware.config.linefaults import LATER
 from faultware.config.mistakes import MAX_MISTAKES, cut, nearest, shown, together
-from faultware.config.models import MODELS, AbortDocument, MatchDocument, RuleDocument
+from faultware.config.models import AbortDocument, MatchDocument
 from faultware.config.oneline import parse_rules, repeated_names
 from faultware.config.plain import load_json, plain_mistakes
+from faultware.config.ruledocument import MODELS, RuleDocument
 from faultware.core.rules import NAME
 from faultware.errors import RuleError
 
@@ -46,6 +46,12 @@ _SYNONYMS: Final = {
     "lifetime": "for",
     "expires": "for",
     "ttl": "for",
+    "drop": "reset",
+    "bandwidth": "throttle",
+    "slicer": "slice",
+    "reset_peer": "reset",
+    "alternatives": "choose",
+    "ramp": "schedule",
 }
 
 
@@ -187,8 +193,6 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
 def _key_hint(loc: tuple[int | str, ...]) -> str:
     key, known = str(loc[-1]), _keys(loc)
     if len(loc) == 1:
-        if key in LATER:
-            return f"this version cannot {key}"
         if key in _SYNONYMS:
             return f"did you mean {_SYNONYMS[key]}?"
         for model, home in ((MatchDocument, "match"), (AbortDocument, "abort")):

@@ -24,11 +24,14 @@ from pydantic import (
     model_validator,
 )
 
+from faultware.config.forms import PERCENTAGE_SCHEMA, kind_schema
 from faultware.config.mistakes import shown
-from faultware.config.quantities import DURATION_PATTERN, PERCENTAGE_PATTERN, parse_duration, read_percentage
+from faultware.config.quantities import parse_duration, read_percentage
 from faultware.core.faults import MAX_BODY
+from faultware.core.faults.forms import SECONDS
+from faultware.core.grpc import STATUSES, check_grpc_status
 from faultware.core.matching import MAX_TEXT, PathMatch, TextMatch
-from faultware.core.rules import MAX_COUNT, NAME, NAME_HINT
+from faultware.core.rules import MAX_COUNT, MAX_WEIGHT, NAME, NAME_HINT
 from faultware.core.sampling import SampleBy
 from faultware.errors import RuleError
 
@@ -114,6 +117,19 @@ def _status(value: object) -> int:
     return value
 
 
+def _weight(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WEIGHT:
+        raise RuleError(f"{shown(value)} is not a weight", hint=f"a whole number from 1 to {MAX_WEIGHT}")
+    return value
+
+
+def read_grpc_status(value: object) -> int:
+    """A gRPC status by its number or its name."""
+    if isinstance(value, str) and value in STATUSES:
+        return STATUSES.index(value)
+    return check_grpc_status(value, "")
+
+
 def _body(value: object) -> object:
     if not isinstance(value, (str, dict, list)):
         raise RuleError(f"{shown(value)} is no body", hint="a text, or a JSON object or list")
@@ -153,19 +169,7 @@ def _short_duration(value: object) -> float:
     return parse_duration(value)
 
 
-_DURATION_SCHEMA: Final = {
-    "type": "string",
-    "pattern": DURATION_PATTERN,
-    "examples": ["250ms", "1.5s", "1m30s"],
-}
-_PERCENTAGE_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [
-        {"type": "number", "minimum": 1, "maximum": 100},
-        {"const": 0},
-        {"type": "string", "pattern": PERCENTAGE_PATTERN},
-    ],
-    "examples": [10, "0.5%"],
-}
+_DURATION_SCHEMA: Final = kind_schema(SECONDS)
 
 LongText: TypeAlias = Annotated[str, BeforeValidator(_long_text)]
 Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT), BeforeValidator(_text)]
@@ -175,8 +179,14 @@ Count: TypeAlias = Annotated[int, Field(ge=1, le=MAX_COUNT), BeforeValidator(_co
 Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
 Duration: TypeAlias = Annotated[float, PlainValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
 ShortDuration: TypeAlias = Annotated[float, PlainValidator(_short_duration), WithJsonSchema(_DURATION_SCHEMA)]
-Percentage: TypeAlias = Annotated[float, PlainValidator(read_percentage), WithJsonSchema(_PERCENTAGE_SCHEMA)]
+Percentage: TypeAlias = Annotated[float, PlainValidator(read_percentage), WithJsonSchema(PERCENTAGE_SCHEMA)]
 Status: TypeAlias = Annotated[int, Field(ge=200, le=599), BeforeValidator(_status)]
+Weight: TypeAlias = Annotated[int, Field(ge=1, le=MAX_WEIGHT), BeforeValidator(_weight)]
+GrpcStatus: TypeAlias = Annotated[
+    int,
+    PlainValidator(read_grpc_status),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 16}, {"enum": list(STATUSES)}]}),
+]
 Body: TypeAlias = Annotated[Any, BeforeValidator(_body), WithJsonSchema({"type": ["string", "object", "array"]})]
 Base64: TypeAlias = Annotated[
     str, BeforeValidator(_body_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})

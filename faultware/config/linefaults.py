@@ -1,22 +1,29 @@
-"""The faults of the one-line form: `delay 200ms±50ms + abort 503`, `hang 5s`, `raise TimeoutError`."""
+"""The faults of the one-line form: `delay 200ms±50ms + abort 503`, `hang 5s`, `abort 503 *3 | reset`.
+
+Most are read by their forms, in `lineforms`; the four here have a grammar of their own.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from faultware.config.mistakes import did_you_mean, shown
+from faultware.config.lineforms import ENDS, WEIGHT, is_end, read_form_fault
+from faultware.config.mistakes import nearest, shown
 from faultware.config.quantities import NUMBER, parse_duration
 from faultware.core.delays import Uniform
-from faultware.core.faults import Abort, Delay, Fault, Hang, Phase, Raise
+from faultware.core.faults import FAULTS as KINDS
+from faultware.core.faults import Abort, Delay, DelayResponse, Fault, Hang, Phase, Raise
+from faultware.core.grpc import STATUSES
+from faultware.core.rules import Choice
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
     from faultware.config.words import Words
 
-FAULTS: Final = ("delay", "abort", "hang", "raise")
-# Words of the form whose faults this version does not have.
-LATER: Final = frozenset({"reset", "close", "throttle", "truncate", "corrupt"})
+_BY_NAME: Final[dict[str, type[Fault]]] = {fault.kind: fault for fault in KINDS}
+FAULTS: Final = tuple(_BY_NAME)
 # What other tools call these faults.
 SYNONYMS: Final = {
     "latency": "delay",
@@ -29,35 +36,90 @@ SYNONYMS: Final = {
     "timeout": "hang",
     "exception": "raise",
     "throw": "raise",
+    "drop": "reset",
+    "disconnect": "close",
+    "bandwidth": "throttle",
+    "slow_body": "dribble",
+    "partial": "truncate",
+    "cut": "truncate",
+    "slicer": "slice",
+    "reset_peer": "reset",
 }
-FAULTS_HINT: Final = f"one of {', '.join(FAULTS)}"
+FAULTS_HINT: Final = "such as abort 503, delay 200ms, reset, truncate 50%"
 
-_ENDS: Final = frozenset({"", "for", "as", "+"})
 _SIGNS: Final = ("±", "+-", "..")
 _BARE: Final = re.compile(NUMBER, re.ASCII)
 _SPREAD: Final = re.compile(r"(?P<low>.*?)(?P<sign>±|\+-|\.\.)(?P<high>.*)", re.DOTALL)
 
 
-def read_faults(words: Words) -> list[Fault]:
-    """The faults of a rule, of which there is at least one, joined by `+`.
+@dataclass(slots=True)
+class Given:
+    """What a rule does: its faults, or several of which one is drawn, or both."""
+
+    faults: list[Fault] = field(default_factory=lambda: list[Fault]())
+    choose: list[Choice] = field(default_factory=lambda: list[Choice]())
+
+
+def read_faults(words: Words) -> Given:
+    """The faults of a rule, of which there is at least one, joined by `+`; alternatives are joined by `|`.
 
     Raises:
         RuleError: A fault is missing, unknown, given twice or incomplete, or two of them end the request.
     """
-    faults: list[Fault] = []
+    given = Given()
     while True:
         start = words.at
         fault = _fault(words)
-        for other in faults:
-            if other.kind == fault.kind:
-                raise words.wrong(f"{fault.kind} is given twice", "write two rules", at=start)
-            if other.phase is fault.phase is Phase.TERMINAL:
-                message = f"two faults end the request: {other.kind} and {fault.kind}"
-                raise words.wrong(message, "write two rules; each rolls its own dice", at=start)
-        faults.append(fault)
+        if words.peek() == "|" or WEIGHT.fullmatch(words.peek()):
+            if given.choose:
+                raise words.wrong("a rule has one choice", "write two rules")
+            given.choose = _alternatives(words, fault)
+        else:
+            _check_beside(words, fault, given.faults, start)
+            given.faults.append(fault)
         if words.peek() != "+":
-            return faults
+            return given
         words.take()
+
+
+def _check_beside(words: Words, fault: Fault, others: list[Fault], start: int) -> None:
+    for other in others:
+        if other.kind == fault.kind:
+            raise words.wrong(f"{fault.kind} is given twice", "write two rules", at=start)
+        if other.phase is fault.phase is Phase.TERMINAL:
+            message = f"two faults end the request: {other.kind} and {fault.kind}"
+            raise words.wrong(message, "write two rules; each rolls its own dice", at=start)
+
+
+def _alternatives(words: Words, first: Fault) -> list[Choice]:
+    """The alternatives, of which the first fault has been read."""
+    choices = [Choice(_weight(words), first)]
+    while words.peek() == "|":
+        words.take()
+        fault = _fault(words)
+        choices.append(Choice(_weight(words), fault))
+    return choices
+
+
+def _weight(words: Words) -> int:
+    found = WEIGHT.fullmatch(words.peek())
+    if found is None:
+        return 1
+    weight = int(found[1])
+    words.checked(lambda: Choice(weight, Hang()))
+    words.take()
+    return weight
+
+
+def read_fallback(words: Words) -> Abort | None:
+    """What stands behind `or`: an abort."""
+    if words.peek() != "or":
+        return None
+    words.take()
+    if words.peek() != "abort":
+        raise words.wrong("or is followed by an abort", "write or abort 503")
+    words.take()
+    return _abort(words)
 
 
 def parse_delay(text: str, *, percentage: float = 100) -> Delay:
@@ -97,9 +159,9 @@ def _duration(text: str) -> float:
 def _fault(words: Words) -> Fault:
     word = words.peek()
     match word:
-        case "delay":
+        case "delay" | "delay_response":
             words.take()
-            return _delay(words)
+            return _delay(words, word)
         case "abort":
             words.take()
             return _abort(words)
@@ -109,22 +171,26 @@ def _fault(words: Words) -> Fault:
         case "raise":
             words.take()
             return _raise(words)
-        case "" | "for" | "as" | "+":
+        case _ if word in _BY_NAME:
+            words.take()
+            return read_form_fault(words, _BY_NAME[word])
+        case _ if word in ENDS:
             raise words.wrong("a fault is missing", FAULTS_HINT)
-        case _ if word in LATER:
-            raise words.wrong(f"this version cannot {word}", FAULTS_HINT)
         case _ if "+" in word and word.partition("+")[0] in FAULTS:
             raise words.wrong(f"unknown fault {shown(word)}", "put blanks around +")
+        case _ if word.replace("-", "_") in FAULTS:
+            raise words.wrong(f"unknown fault {shown(word)}", f"write {word.replace('-', '_')}")
         case _:
             meant = SYNONYMS.get(word)
-            hint = f"did you mean {meant}?" if meant else did_you_mean(word, FAULTS)
+            meant = meant or nearest(word, FAULTS)
+            hint = f"did you mean {meant}?" if meant else FAULTS_HINT
             raise words.wrong(f"unknown fault {shown(word)}", hint)
 
 
-def _delay(words: Words) -> Delay:
+def _delay(words: Words, kind: str) -> Delay:
     start, word = words.at, words.peek()
-    if word in _ENDS:
-        raise words.wrong("delay needs a duration", "write delay 200ms")
+    if is_end(word):
+        raise words.wrong(f"{kind} needs a duration", f"write {kind} 200ms")
     # `200ms ± 50ms`: the sign may stand between blanks.
     count = 1
     while count < 3 and words.peek(count) and (word.endswith(_SIGNS) or words.peek(count).startswith(_SIGNS)):
@@ -132,11 +198,17 @@ def _delay(words: Words) -> Delay:
         count += 1
     fault = words.checked(lambda: Delay(read_duration(words)) if _BARE.fullmatch(word) else parse_delay(word))
     words.at = start + count
-    return fault
+    return fault if kind == "delay" else DelayResponse(fault.distribution)
 
 
 def _abort(words: Words) -> Abort:
     word = words.peek()
+    if word.startswith("grpc="):
+        name = word.removeprefix("grpc=")
+        status = STATUSES.index(name) if name in STATUSES else int(name) if name.isdigit() and len(name) < 3 else name
+        fault = words.checked(lambda: Abort(grpc_status=status))  # type: ignore[arg-type]
+        words.take()
+        return fault
     if not re.fullmatch(r"[2-5][0-9]{2}", word, re.ASCII):
         raise words.wrong("abort needs a status from 200 to 599", "write abort 503")
     words.take()
@@ -153,7 +225,7 @@ def _hang(words: Words) -> Hang:
 
 def _raise(words: Words) -> Raise:
     name = words.peek()
-    if name in _ENDS:
+    if is_end(name):
         raise words.wrong("raise needs the name of an exception", "write raise TimeoutError")
     fault = words.checked(lambda: Raise(name))
     words.take()

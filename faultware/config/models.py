@@ -1,34 +1,30 @@
-"""The document form: which keys there are, and what stands under them.
+"""The document form of conditions, and of the four faults whose values have several forms.
 
-The models are strict and build the core's objects; the published JSON Schema comes from them. Reading, with its errors,
-is in `documents`.
+The models are strict and build the core's objects; the published JSON Schema comes from them. All other faults are read
+by their forms (`forms`); the rule as a whole is in `ruledocument`.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from faultware.config.fields import (
-    PATH_CONDITION,
     PLAIN,
-    TEXT_CONDITION,
     Base64,
     Body,
-    Count,
     Document,
     Duration,
+    GrpcStatus,
     LongText,
     Methods,
-    Name,
     Number,
     Pair,
     PathCondition,
     PathField,
     Percentage,
-    SampleKey,
     ShortDuration,
     Status,
     Switch,
@@ -44,11 +40,7 @@ from faultware.config.quantities import parse_duration
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
 from faultware.core.faults import Abort, Delay, Hang, Raise
 from faultware.core.matching import Match, TextMatch
-from faultware.core.rules import Rule
-from faultware.core.sampling import SampleBy
 from faultware.errors import RuleError
-
-T = TypeVar("T", covariant=True)
 
 
 def _list_form(value: object) -> str:
@@ -221,7 +213,8 @@ DelayField: TypeAlias = Annotated[
 class AbortDocument(FaultDocument):
     """An answer in the application's place."""
 
-    status: Status
+    status: Status | None = Field(default=None, description="200 to 599; mandatory unless grpc_status is given.")
+    grpc_status: GrpcStatus | None = Field(default=None, description="0 to 16, or a name: for requests of gRPC.")
     body: Body = Field(default=None, description="A text, or a JSON object or list.")
     body_base64: Base64 | None = Field(default=None, description="In place of body, for bytes.")
     headers: Annotated[
@@ -235,6 +228,8 @@ class AbortDocument(FaultDocument):
         """The abort as the core has it."""
         if self.body is not None and self.body_base64 is not None:
             raise RuleError("body and body_base64 exclude each other", hint="leave one out")
+        if self.status is None and self.grpc_status is None:
+            raise RuleError("status is missing", hint="write status: 503")
         headers = (
             self.headers.items() if isinstance(self.headers, dict) else [(pair[0], pair[1]) for pair in self.headers]
         )
@@ -244,6 +239,7 @@ class AbortDocument(FaultDocument):
             headers=headers,
             content_type=self.content_type,
             after=self.after,
+            grpc_status=self.grpc_status,
             percentage=self.percentage,
         )
 
@@ -279,82 +275,3 @@ HangField: TypeAlias = Annotated[
     Annotated[ShortDuration, AfterValidator(checked(Hang)), Tag(PLAIN)] | Annotated[HangDocument, Tag("(hang)")],
     Discriminator(form("(hang)")),
 ]
-
-
-class _Builds(Protocol[T]):
-    def build(self) -> T: ...
-
-
-class RuleDocument(Document):
-    """When (a match), how often (a percentage) and what (faults)."""
-
-    model_config = ConfigDict(
-        title="Rule",
-        json_schema_extra={
-            "allOf": [
-                {"anyOf": [{"required": [key]} for key in ("percentage", "count", "every")]},
-                {"anyOf": [{"required": [key]} for key in ("delay", "abort", "raise", "hang")]},
-            ]
-        },
-    )
-
-    name: Name | None = Field(default=None, description="Unique. Left out: derived from the content.")
-    match: MatchDocument = Field(default_factory=MatchDocument, description="Left out: every request.")
-    percentage: Percentage | None = Field(
-        default=None,
-        description="0 to 100, rolled once for the rule; mandatory unless count or every is given.",
-    )
-    delay: DelayField | None = Field(default=None, description="Holds the request first.")
-    abort: AbortField | None = Field(default=None, description="Answers in the application's place.")
-    raise_: RaiseField | None = Field(default=None, alias="raise", description="Raises a registered exception.")
-    hang: HangField | None = Field(default=None, description="Never answers.")
-    count: Count | None = Field(default=None, description="Acts at most so many times in each process.")
-    every: Count | None = Field(default=None, description="Only every so-manieth matching request takes part.")
-    sample_by: SampleKey | None = Field(
-        default=None,
-        description="What the decision sticks to: header:NAME, cookie:NAME, query:NAME or client.",
-    )
-    group: Name | None = Field(default=None, description="Of a group only the first rule that matches takes part.")
-    for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
-
-    def build(self) -> Rule:
-        """The rule as the core has it."""
-        if self.percentage is None and self.count is None and self.every is None:
-            hint = "write percentage: 10; 100 hits every request"
-            raise RuleError("how often? a percentage is required", hint=hint)
-        delay, abort, raised, hang = self.delay, self.abort, self.raise_, self.hang
-        return Rule(
-            self.name or "",
-            self.match.build(),
-            percentage=100 if self.percentage is None else self.percentage,
-            delay=parse_delay(delay) if isinstance(delay, str) else _built(delay),
-            abort=Abort(abort) if isinstance(abort, int) else _built(abort),
-            raise_=Raise(raised) if isinstance(raised, str) else _built(raised),
-            hang=Hang(hang) if isinstance(hang, (int, float)) else _built(hang),
-            count=self.count,
-            every=self.every,
-            sample_by=None if self.sample_by is None else SampleBy.parse(self.sample_by),
-            group=self.group or "",
-            lifetime_seconds=self.for_,
-        )
-
-
-def _built(document: _Builds[T] | None) -> T | None:
-    return None if document is None else document.build()
-
-
-# The model behind each mark in the place of an error.
-MODELS: Final[dict[str, type[Document]]] = {
-    "match": MatchDocument,
-    TEXT_CONDITION: TextCondition,
-    PATH_CONDITION: PathCondition,
-    "(fixed)": FixedDelay,
-    "(uniform)": UniformDelay,
-    "(normal)": NormalDelay,
-    "(lognormal)": LogNormalDelay,
-    "(exponential)": ExponentialDelay,
-    "(pareto)": ParetoDelay,
-    "(abort)": AbortDocument,
-    "(raise)": RaiseDocument,
-    "(hang)": HangDocument,
-}

@@ -1,11 +1,14 @@
 r"""The one-line form, read: for variables, the command line, the control endpoint and tests.
 
     rules  = rule {(";" | newline) rule}
-    rule   = [METHOD{","METHOD}] PATH {condition} share fault {"+" fault} ["for" DURATION] ["as" NAME]
+    rule   = [METHOD{","METHOD}] PATH {condition} share faults ["or" "abort" STATUS] ["for" DURATION] ["as" NAME]
     condition = ("header" | "query" | "cookie" | "host" | "client") [":" KEY] "=" VALUE
     share  = NUMBER ("%" | "pct") [COUNT "x"]  |  COUNT "x"
-    fault  = "delay" DURATION [("±" | "+-") DURATION | ".." DURATION]
-           | "abort" STATUS | "hang" [DURATION] | "raise" NAME
+    faults = (fault | choice) {"+" (fault | choice)}
+    choice = fault ["*" WEIGHT] {"|" fault ["*" WEIGHT]}
+    fault  = ("delay" | "delay_response") DURATION [("±" | "+-") DURATION | ".." DURATION]
+           | "abort" (STATUS | "grpc=" STATUS) | "hang" [DURATION] | "raise" NAME
+           | FAULT [VALUE] {KEY "=" VALUE}
 
 Words are separated by blanks, so a path or a value holds neither blanks nor `;`. Printing is the business of
 `faultware.core.rendering`; what is printed there reads back here as an equal rule. Loads neither pydantic nor asyncio.
@@ -14,9 +17,9 @@ Words are separated by blanks, so a path or a value holds neither blanks nor `;`
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from faultware.config.linefaults import FAULTS, LATER, SYNONYMS, read_duration, read_faults
+from faultware.config.linefaults import FAULTS, SYNONYMS, read_duration, read_fallback, read_faults
 from faultware.config.mistakes import (
     LEAK_HINT,
     LEAK_MESSAGE,
@@ -29,15 +32,13 @@ from faultware.config.mistakes import (
 )
 from faultware.config.quantities import NUMBER, parse_percentage
 from faultware.config.words import Words, excerpt
-from faultware.core.faults import Abort, Delay, Fault, Hang, Raise
+from faultware.core.faults import attribute
 from faultware.core.matching import KNOWN_METHODS, Match, PathMatch
 from faultware.core.rules import MAX_COUNT, NAME, NAME_HINT, Rule
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-T = TypeVar("T")
 
 _CONDITIONS: Final = ("header", "query", "cookie", "host", "client")
 _EXAMPLES: Final = {"host": "host=api.example.com", "client": "client=10.0.0.0/8"}
@@ -120,25 +121,26 @@ def _read_rule(words: Words) -> Rule:
     path = _path(words)
     match = _conditions(words, path, methods)
     percentage, count = _share(words)
-    faults = read_faults(words)
+    start = words.at
+    given = read_faults(words)
+    fallback = read_fallback(words)
     lifetime = _lifetime(words)
     name = _name(words)
     _end(words)
-    return Rule(
-        name,
-        match,
-        percentage=percentage,
-        count=count,
-        lifetime_seconds=lifetime,
-        delay=_only(Delay, faults),
-        abort=_only(Abort, faults),
-        raise_=_only(Raise, faults),
-        hang=_only(Hang, faults),
-    )
-
-
-def _only(kind: type[T], faults: Iterable[Fault]) -> T | None:
-    return next((fault for fault in faults if isinstance(fault, kind)), None)
+    faults: dict[str, Any] = {attribute(fault.kind): fault for fault in given.faults}
+    try:
+        return Rule(
+            name,
+            match,
+            percentage=percentage,
+            count=count,
+            lifetime_seconds=lifetime,
+            choose=tuple(given.choose),
+            fallback=fallback,
+            **faults,
+        )
+    except RuleError as error:
+        raise words.wrong(error.message, error.hint, at=start) from None
 
 
 def _methods(words: Words) -> tuple[str, ...]:
@@ -171,7 +173,7 @@ def _path_hint(words: Words, word: str) -> str:
         return "write /payments, or /** for every path"
     if word == "*":
         return "write /** for every path"
-    if word in FAULTS or word in LATER or word[0].isdigit():
+    if word in FAULTS or word[0].isdigit():
         return words.rewritten("/** 100% " if word in FAULTS else "/** ")
     if word in SYNONYMS:
         return f"a rule begins with a path: /** 100% {SYNONYMS[word]} …"
@@ -268,7 +270,7 @@ def _no_share(words: Words, word: str) -> RuleError:
 
 
 def _names_fault(word: str) -> bool:
-    return word in FAULTS or word in LATER or word in SYNONYMS or bool(nearest(word, FAULTS))
+    return word in FAULTS or word in SYNONYMS or bool(nearest(word, FAULTS))
 
 
 def _lifetime(words: Words) -> float | None:
@@ -302,7 +304,7 @@ def _end(words: Words) -> None:
     if word in ("for", "as"):
         hint = "for comes before as" if word == "for" else "one name is enough"
         raise words.wrong(f"unexpected {shown(word)}", hint)
-    if word in FAULTS or word in LATER:
+    if word in FAULTS:
         raise words.wrong(f"unexpected {shown(word)}", f"write + {word} to add a fault")
     if _PERCENT.fullmatch(word) or _COUNT.fullmatch(word):
         raise words.wrong(f"unexpected {shown(word)}", "a share stands in front of the faults")

@@ -82,7 +82,7 @@ def plain_mistakes(data: object, where: str, *, nulls: bool = True) -> list[Rule
                             inner,
                             f"{place}.{key[:60]}" if place else key[:60],
                             depth + 1,
-                            free or key == "body",
+                            free or key in ("body", "merge_patch"),
                         )
                     )
         elif isinstance(value, (list, tuple)):

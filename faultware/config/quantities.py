@@ -1,4 +1,4 @@
-"""Durations and shares, as people write them.
+"""Durations, shares, sizes and rates, as people write them.
 
 A number without its unit or sign is refused: whether 200 is milliseconds or seconds, and whether 0.5 is a half or a
 half percent, was misread in too many tools. No locale, no calendar units, no exponents.
@@ -11,11 +11,15 @@ import re
 from typing import Final
 
 from faultware.config.mistakes import shown
+from faultware.core.faults.forms import Bytes, Events, Place, Share
+from faultware.core.quantities import SIZES
 from faultware.errors import RuleError
 
 # Thirty significant digits and fractions are more than anybody needs, and a bound for hostile input.
 NUMBER: Final = r"[0-9]{1,30}(?:\.[0-9]{1,30})?"
 DURATION_PATTERN: Final = rf"^({NUMBER}(ms|s|m|h))+$"
+SIZE_PATTERN: Final = rf"^{NUMBER}({'|'.join(SIZES)})$"
+RATE_PATTERN: Final = rf"^{NUMBER}({'|'.join(SIZES)})/s$"
 # A percentage near 0 is printed in plain decimals, which take up to 342 places.
 PERCENTAGE_PATTERN: Final = r"^[0-9]{1,30}(\.[0-9]{1,400})?(%|pct)$"
 
@@ -46,6 +50,12 @@ _FOREIGN_UNITS: Final = {
     "msec": "ms is milliseconds",
     "d": "a day is 24h",
 }
+_SIZE: Final = re.compile(rf"({NUMBER})({'|'.join(SIZES)})", re.ASCII)
+_FOREIGN_SIZE: Final = re.compile(rf"({NUMBER})([A-Za-z]+)", re.ASCII)
+_FOREIGN_SIZES: Final = {"b": "B", "k": "kB", "K": "KiB", "KB": "kB", "kb": "kB", "kib": "KiB", "KIB": "KiB"}
+_FOREIGN_SIZES.update({"M": "MB", "m": "MB", "mb": "MB", "mib": "MiB", "MIB": "MiB", "bytes": "B", "byte": "B"})
+_SIZES_HINT: Final = f"units are {', '.join(SIZES)}"
+_EVENTS: Final = re.compile(r"([0-9]{1,9})events?", re.ASCII)
 _MICROSECONDS: Final = frozenset({"us", "µs", "μs"})
 
 
@@ -137,3 +147,67 @@ def read_percentage(value: object) -> float:
     if not 0 <= value <= 100:
         raise RuleError(f"{shown(value)} is not a percentage", hint="a percentage lies between 0 and 100")
     return float(value)
+
+
+def parse_size(text: object) -> int:
+    """Read a number of bytes: `100B`, `10kB`, `1.5MiB`. kB and MB are decimal, KiB and MiB binary.
+
+    Raises:
+        RuleError: It is no text, lacks its unit, has another one, or is no whole number of bytes.
+    """
+    if not isinstance(text, str):
+        if _is_number(text):
+            raise RuleError(f"{shown(text)} is not a size: a size needs its unit", hint=f"write '{text}B'")
+        raise RuleError(f"{shown(text)} is not a size", hint="write '100B' or '10kB'")
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise RuleError(f"{shown(text)} is not a size", hint=_size_hint(text))
+    count = float(found[1]) * SIZES[found[2]]
+    if count > 2**53:
+        raise RuleError(f"{shown(text)} is too large", hint="at most 1TiB, 1048576MiB")
+    if count != int(count):
+        raise RuleError(f"{shown(text)} is no whole number of bytes", hint=f"such as {math.ceil(count)}B")
+    return int(count)
+
+
+def _size_hint(text: str) -> str:
+    if re.fullmatch(NUMBER, text, re.ASCII):
+        return f"write {text}B"
+    foreign = _FOREIGN_SIZE.fullmatch(text)
+    if foreign and foreign[2] in _FOREIGN_SIZES:
+        return f"write {foreign[1]}{_FOREIGN_SIZES[foreign[2]]}"
+    return _SIZES_HINT if foreign else "such as 100B, 10kB, 1MiB"
+
+
+def parse_rate(text: object) -> int:
+    """Read bytes per second: `10kB/s`.
+
+    Raises:
+        RuleError: As `parse_size`; or `/s` is missing.
+    """
+    if not isinstance(text, str) or not text.endswith("/s"):
+        is_size = isinstance(text, str) and _SIZE.fullmatch(text)
+        raise RuleError(f"{shown(text)} is not a rate", hint=f"write {text}/s" if is_size else "such as 10kB/s, 1MiB/s")
+    try:
+        return parse_size(text.removesuffix("/s"))
+    except RuleError as error:
+        hint = f"{error.hint}/s" if error.hint.startswith("write ") else "such as 10kB/s, 1MiB/s"
+        raise RuleError(f"{shown(text)} is not a rate", hint=hint) from None
+
+
+def parse_place(text: object) -> Place:
+    """Read a place in a body: `100B`, `50%`, `3events`.
+
+    Raises:
+        RuleError: It is none of these.
+    """
+    if isinstance(text, str):
+        if found := _EVENTS.fullmatch(text):
+            return Events(int(found[1]))
+        if _PERCENTAGE.match(text):
+            return Share(parse_percentage(text))
+        if _FOREIGN_SIZE.fullmatch(text):
+            return Bytes(parse_size(text))
+        if re.fullmatch(NUMBER, text, re.ASCII):
+            raise RuleError(f"{text} of what? a place needs a unit", hint=f"write {text}B, {text}% or {text}events")
+    raise RuleError(f"{shown(text)} is no place in a body", hint="such as 100B, 50%, 3events")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from faultware.core.request import Request
-    from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
     from faultware.core.sampling import Dice
 

@@ -99,7 +99,7 @@ def fault_document(fault: Fault) -> Document:
     return document
 
 
-def form_document(described: Any) -> Document:
+def form_document(described: object) -> Document:
     """Whatever is described by the forms of its fields, without what is default."""
     document: Document = {}
     for field in forms_of(type(described)):
@@ -150,9 +150,7 @@ def _match_words(match: Match) -> list[str] | None:
 
 def _is_sayable(rule: Rule) -> bool:
     """Whether what is not a match and not a fault fits into one line."""
-    return not rule.group and all(
-        value is None for value in (rule.every, rule.first, rule.sample_by, rule.schedule)
-    )
+    return not rule.group and all(value is None for value in (rule.every, rule.first, rule.sample_by, rule.schedule))
 
 
 def _choice_words(rule: Rule) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from faultware.core import faults as kinds
@@ -26,7 +26,7 @@ MAX_LIFETIME = 366 * 24 * 3600.0
 MAX_WEIGHT: Final = 10**6
 
 _NAMES: Final = tuple(attribute(fault.kind) for fault in FAULTS)
-_FAULTS_HINT: Final = f"one of {', '.join(fault.kind for fault in FAULTS)}"
+_FAULTS_HINT: Final = "such as abort, delay, reset, truncate"
 # What a WebSocket has in common with a request over HTTP: a handshake, which can be delayed.
 _WEBSOCKET: Final = frozenset({kinds.WebsocketRefuse, kinds.WebsocketClose, kinds.WebsocketMessages})
 
@@ -54,7 +54,7 @@ class Choice:
             raise RuleError("an alternative has a weight, and no percentage", where="choose", hint="leave it out")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Rule:
     """What happens to a share of the requests that match. Prints itself in the one-line form where it can.
 
@@ -202,6 +202,11 @@ class Rule:
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         stem = words.strip("-")[:44].strip("-")
         return f"{stem if stem[:1].isalpha() else 'rule-' + stem}-{digest}"
+
+    def __repr__(self) -> str:
+        given = ((part, getattr(self, part.name)) for part in fields(self) if part.init and part.name != "name")
+        words = [f"{part.name}={value!r}" for part, value in given if value != part.default and value != Match()]
+        return f"Rule({', '.join([repr(self.name), *words])})"
 
     def __str__(self) -> str:
         return rule_line(self) or json.dumps(rule_document(self), ensure_ascii=False)

@@ -13,8 +13,8 @@ from collections import Counter
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from faultware.core.exemptions import Exemptions
 from faultware.core.budgets import Budget
+from faultware.core.exemptions import Exemptions
 from faultware.core.faults import Phase, RateLimit
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
@@ -77,9 +77,7 @@ class LiveRule:
         "whole",
     )
 
-    def __init__(
-        self, rule: Rule, deadline: float = _NEVER, tally: Tally | None = None, began: float = 0.0
-    ) -> None:
+    def __init__(self, rule: Rule, deadline: float = _NEVER, tally: Tally | None = None, began: float = 0.0) -> None:
         self.rule = rule
         self.deadline = deadline
         self.began = began

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
 from faultware.control.service import mount
-from faultware.core.faults import HANG_OVER, Abort, Hang, Raise
+from faultware.core.faults import HANG_OVER, Abort, Hang, Raise, RateLimit
 from faultware.core.plan import mark
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
@@ -136,14 +136,14 @@ class FaultMiddleware:
     ) -> tuple[Injection, ...] | list[bytes]:
         """Do what is planned: the whole answer, or what the application's answer is to be marked with."""
         last = plan.ending
-        done = plan.injections if last is None else plan.injections[:-1]
+        done = plan.before
         for injection in done:
             injector.injected(injection, request)
         ending = hold(injector, plan.delay_seconds, environ) if plan.delay_seconds else Ending.OVER
         if last is not None and ending is Ending.OVER:
             injector.injected(last, request)
-            done = plan.injections
-            match plan.terminal:
+            done = (*plan.before, last)
+            match last.fault:
                 case Abort(after=after) as fault:
                     if after:
                         lose(self.app, environ)
@@ -154,10 +154,11 @@ class FaultMiddleware:
                     ending = hold(injector, injector.hang_seconds(seconds), environ)
                     if ending is Ending.OVER:
                         return abort(start_response, request.method, HANG_OVER, mark(done) if self._mark else "")
-                case None:
-                    pass
-                case _ as unknown:
-                    assert_never(unknown)
+                case RateLimit() as fault:
+                    limited = fault.answer(last.retry_after_seconds)
+                    return abort(start_response, request.method, limited, mark(done) if self._mark else "")
+                case _:
+                    injector.withdrawn(last, "impossible")
         elif last is not None:
             injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
         if ending is Ending.GONE:

@@ -117,7 +117,7 @@ TWINS = [Rule("a", percentage=1, hang=Hang()), Rule("a", percentage=2, abort=Abo
         ({"rules": 7}, "rules=: rules: 7 is not a list of rules (a list, one rule, or {rules: [...]})"),
         ({"rules": [7]}, "rules=: rules[0]: 7 is not a rule (a Rule, a mapping, or a text in one line)"),
         ({"rules": ["/p 10"]}, "rules=: rules[0]: a share needs its sign\n    /p 10\n       ^^ (write 10% or 10x)"),
-        ({"rules": {"percentage": 10}}, "rules=: rules: a fault is missing (one of delay, abort, raise, hang)"),
+        ({"rules": {"percentage": 10}}, "rules=: rules: a fault is missing (such as abort, delay, reset, truncate)"),
         ({"rules": Path("none.yaml")}, "rules=: none.yaml: there is no such file"),
         (
             {"rules": Path("with-settings.toml")},
@@ -136,7 +136,7 @@ TWINS = [Rule("a", percentage=1, hang=Hang()), Rule("a", percentage=2, abort=Abo
             (
                 "2 mistakes:\n"
                 "  rules=: 2 mistakes:\n"
-                "    rules[0]: a fault is missing (one of delay, abort, raise, hang)\n"
+                "    rules[0]: a fault is missing (such as abort, delay, reset, truncate)\n"
                 "    rules[1]: how often? a share is required\n"
                 "        /p\n"
                 "           ^ (write /p 10% abort 503)\n"

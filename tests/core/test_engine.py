@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from faultware.core.delays import Exponential
 from faultware.core.engine import Engine, Limits
-from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.faults import Abort, Delay, Hang, Phase, Raise
 from faultware.core.matching import Match
 from faultware.core.plan import Injection, Plan, mark
 from faultware.core.request import Request
@@ -117,7 +117,7 @@ def test_the_first_fault_that_ends_the_request_ends_the_search():
     engine, live = _engine(), _live(_delay("a"), _abort("b"), _delay("c"), Rule("d", percentage=100, hang=Hang()))
     plan = engine.decide(live, Request(), 0)
     assert _names(plan) == ["a", "b"]
-    assert plan.terminal == Abort(503)
+    assert plan.ending.fault == Abort(503)
     assert plan.ending.live.rule.name == "b"
     assert [entry.tally.matched for entry in live] == [1, 1, 0, 0]
 
@@ -131,9 +131,8 @@ def test_a_terminal_fault_that_did_not_fire_does_not_end_the_search():
 @pytest.mark.parametrize("terminal", [{"abort": Abort(503)}, {"raise_": Raise("X")}, {"hang": Hang(1)}])
 def test_every_terminal_fault_stands_last_in_the_plan(terminal):
     plan = _engine().decide(_live(_delay("a"), Rule("b", percentage=100, delay=Delay(2), **terminal)), Request(), 0)
-    assert plan.terminal in terminal.values()
+    assert plan.ending.fault in terminal.values()
     assert plan.ending is plan.injections[-1]
-    assert plan.ending.kind == plan.terminal.kind
     assert _kinds(plan)[:-1] == ["delay", "delay"]
 
 
@@ -142,7 +141,6 @@ def test_delays_add_up_to_the_limit():
     plan = _engine(max_delay_seconds=30).decide(live, Request(), 0)
     assert plan.delay_seconds == 9
     assert [injection.delay_seconds for injection in plan.injections] == [2, 3, 4]
-    assert plan.terminal is None
     assert plan.ending is None
     capped = _engine(max_delay_seconds=4).decide(live, Request(), 0)
     assert capped.delay_seconds == 4
@@ -336,14 +334,16 @@ def test_a_plan_keeps_its_promises_whatever_the_rules(data, seed, most):
     assert plan.injections
     assert all(rule.match.accepts(request) for rule in fired)
     assert all(rule.percentage > 0 for rule in fired)
-    assert [rules.index(rule) for rule in fired] == sorted(rules.index(rule) for rule in fired)
+    for part in (plan.before, plan.after):
+        order = [rules.index(injection.live.rule) for injection in part]
+        assert order == sorted(order)
     groups = [rule.group for rule in dict.fromkeys(fired) if rule.group]
     assert len(groups) == len(set(groups))
     assert 0 <= plan.delay_seconds <= 5
-    assert plan.delay_seconds == pytest.approx(sum(injection.delay_seconds for injection in plan.injections))
-    kinds = _kinds(plan)
-    assert all(kind == "delay" for kind in kinds[: -1 if plan.terminal else None])
-    assert (plan.terminal is None) == (plan.ending is None) == (kinds[-1] == "delay")
+    assert plan.delay_seconds == pytest.approx(sum(injection.delay_seconds for injection in plan.before))
+    assert all(injection.fault.phase in (Phase.DELAY, Phase.INSTANCE) for injection in plan.before)
+    assert plan.ending is None or (plan.ending.fault.phase is Phase.TERMINAL and not plan.after)
+    assert all(injection.fault.phase in (Phase.REQUEST, Phase.RESPONSE) for injection in plan.after)
 
 
 @settings(max_examples=100, deadline=None)
@@ -371,5 +371,5 @@ def test_marks_name_rule_and_fault_in_the_order_in_which_they_act():
 
 def test_a_plan_is_a_value():
     (live,) = _live(_abort())
-    assert Plan((Injection(live, "abort"),), terminal=Abort(503)) == live.whole
-    assert Plan((Injection(live, "delay", 1.0),), 1.0).ending is None
+    assert Plan(ending=Injection(live, Abort(503))) == live.whole
+    assert Plan((Injection(live, Delay(1), 1.0),), delay_seconds=1.0).ending is None

@@ -30,7 +30,7 @@ def _refusal(**arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"abort": None}, "a fault is missing (one of delay, abort, raise, hang)"),
+        ({"abort": None}, "a fault is missing (such as abort, delay, reset, truncate)"),
         ({"hang": Hang()}, "two faults end the request: abort and hang (write two rules; each rolls its own dice)"),
         ({"raise_": Raise("X")}, "two faults end the request: abort and raise"),
         ({"percentage": 101}, "percentage: 101 is not a percentage"),

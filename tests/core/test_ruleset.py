@@ -308,5 +308,5 @@ def test_only_a_rule_that_leaves_nothing_to_chance_has_its_plan_made_beforehand(
     live = LiveRule(Rule("a", percentage=1, **faults))
     assert (live.whole is not None) is is_whole
     if live.whole is not None:
-        assert live.whole.terminal is live.rule.faults[0]
+        assert live.whole.ending.fault is live.rule.faults[0]
         assert [injection.live for injection in live.whole.injections] == [live]

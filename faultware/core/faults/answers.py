@@ -19,6 +19,7 @@ MAX_BODY: Final = MAX_TEXT_BODY
 JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
 _BODILESS: Final = frozenset({204, 205, 304})
+_CLIENT: Final = SampleBy("client")
 _EXCEPTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 
 
@@ -137,7 +138,7 @@ class RateLimit:
     needs: ClassVar = Needs.NOTHING
     limit: Annotated[int, Form("limit", Whole(1, 10**6, what="limit"), is_first=True)]
     per_seconds: Annotated[float, Form("per", SOME_SECONDS)] = 60.0
-    by: Annotated[SampleBy, Form("by", Key())] = SampleBy("client")
+    by: Annotated[SampleBy, Form("by", Key())] = _CLIENT
     percentage: float = 100
 
     def __post_init__(self) -> None:

@@ -50,8 +50,9 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class LimitData:
-    """Passes so many bytes of a body and ends the connection politely, even if the body is just so long. Source:
-    Toxiproxy's `limit_data`.
+    """Passes so many bytes of a body and ends the connection politely, even if the body is just so long.
+
+    Source: Toxiproxy's `limit_data`.
 
     Args:
         limit_bytes: How many.
@@ -70,8 +71,9 @@ class LimitData:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Passes a body no faster than a rate. Idle time earns no credit. Sources: Envoy's `response_rate_limit`,
-    Toxiproxy's `bandwidth`.
+    """Passes a body no faster than a rate. Idle time earns no credit.
+
+    Sources: Envoy's `response_rate_limit`, Toxiproxy's `bandwidth`.
 
     Args:
         bytes_per_second: The rate.
@@ -206,8 +208,9 @@ class ContentLength:
 
 @dataclass(frozen=True, slots=True)
 class MalformedChunk:
-    """Sends the beginning of a body as chunks, then a chunk size that is none, and ends the connection (RFC 9112,
-    section 7.1). Source: WireMock's `MALFORMED_RESPONSE_CHUNK`.
+    """Sends the beginning of a body as chunks, then a chunk size that is none, and ends the connection.
+
+    Sources: RFC 9112, section 7.1; WireMock's `MALFORMED_RESPONSE_CHUNK`.
 
     Args:
         after_bytes: How much of the body is sent before.

@@ -14,10 +14,10 @@ from faultware.core.faults.phases import Needs, Phase
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Ends the connection with a TCP RST and not a byte of an answer (RFC 9293, section 3.5.2). Source: Toxiproxy's
-    `reset_peer`.
+    """Ends the connection with a TCP RST and not a byte of an answer.
 
-    On HTTP/2, where other requests share the connection, only the request's stream is reset, where the server can.
+    Sources: RFC 9293, section 3.5.2; Toxiproxy's `reset_peer`. On HTTP/2, where other requests share the connection,
+    only the request's stream is reset, where the server can.
     """
 
     kind: ClassVar = "reset"
@@ -86,8 +86,9 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class StreamReset:
-    """Resets the request's stream of HTTP/2, and leaves the connection and its other streams alone (RFC 9113,
-    section 6.4).
+    """Resets the request's stream of HTTP/2, and leaves the connection and its other streams alone.
+
+    Source: RFC 9113, section 6.4.
 
     Args:
         code: The error code (RFC 9113, section 7): 2 is INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL.

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_type_hints
 
 from faultware.core.delays import seconds
@@ -236,9 +235,9 @@ class Lines:
 
     def check(self, value: Any, where: str) -> tuple[tuple[str, str], ...]:
         """The value; raises `RuleError`."""
-        items = cast("Mapping[str, str]", value).items() if isinstance(value, Mapping) else value
+        items: Any = cast("Mapping[str, str]", value).items() if isinstance(value, Mapping) else value
         if isinstance(items, str) or not isinstance(items, Iterable):
-            raise RuleError(f"{_shown(value)} is not a mapping", where=where, hint="write name: value")
+            raise RuleError(f"{_shown(items)} is not a mapping", where=where, hint="write name: value")
         pairs = tuple((name, text) for name, text in cast("Iterable[tuple[str, str]]", items))
         for name, text in pairs:
             check_header(name, text, f"{where}.{name}")
@@ -354,9 +353,18 @@ class FieldForm:
         return self.default is MISSING
 
 
-@cache
-def forms_of(fault: type[DataclassInstance]) -> tuple[FieldForm, ...]:
+def forms_of(described: type[Any]) -> tuple[FieldForm, ...]:
     """The fields of a fault, in their order, without its percentage."""
+    known = _known_forms.get(described)
+    if known is None:
+        known = _known_forms[described] = _read_forms(described)
+    return known
+
+
+_known_forms: Final[dict[type[Any], tuple[FieldForm, ...]]] = {}
+
+
+def _read_forms(fault: Any) -> tuple[FieldForm, ...]:
     hints = get_type_hints(fault, include_extras=True)
     found: list[FieldForm] = []
     for field in fields(fault):
@@ -404,5 +412,5 @@ def check_header(name: object, value: object, where: str) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:59] + "…"

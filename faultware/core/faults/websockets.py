@@ -82,9 +82,7 @@ class WebsocketMessages:
     drop: Annotated[float, Form("drop", PERCENT)] = 0.0
     duplicate: Annotated[float, Form("duplicate", PERCENT)] = 0.0
     corrupt: Annotated[float, Form("corrupt", Percent())] = 0.0
-    of: Annotated[
-        Literal["incoming", "outgoing", "both"], Form("of", Word(("incoming", "outgoing", "both")))
-    ] = "both"
+    of: Annotated[Literal["incoming", "outgoing", "both"], Form("of", Word(("incoming", "outgoing", "both")))] = "both"
     percentage: float = 100
 
     def __post_init__(self) -> None:

@@ -2,8 +2,8 @@
 
 A `Stage` is fed what the application sends: a head, pieces of a body, the end. For each it yields effects, lazily. Time
 comes in as `now`, and a `Wait` names the time until which nothing more is to be done, so stages keep no clock and
-errors do not add up. Several stages in a row are one (`Chain`). When the switch is killed, `release` gives what is still
-held, as the application sent it, and from then on the adapter passes everything by.
+errors do not add up. Several stages in a row are one (`Chain`). When the switch is killed, `release` gives what is
+still held, as the application sent it, and from then on the adapter passes everything by.
 """
 
 from __future__ import annotations
