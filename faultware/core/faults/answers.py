@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, ClassVar, Final, TypeAlias, cast
 
-from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, check_header, settle
+from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, settle
+from faultware.core.faults.headers import check_header
 from faultware.core.faults.phases import Needs, Phase
 from faultware.core.grpc import check_grpc_status, grpc_headers, grpc_status_of
 from faultware.core.sampling import SampleBy, check_percentage

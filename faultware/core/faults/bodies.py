@@ -19,9 +19,9 @@ from faultware.core.faults.forms import (
     Text,
     Whole,
     Word,
-    check_header,
     settle,
 )
+from faultware.core.faults.headers import check_header
 from faultware.core.faults.phases import Needs, Phase
 from faultware.errors import RuleError
 

@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_type_hints
 
 from faultware.core.delays import seconds
-from faultware.core.matching import is_token
+from faultware.core.faults.headers import check_header, check_header_name
 from faultware.core.quantities import duration, number, rate, size
 from faultware.core.sampling import SampleBy, check_percentage
 from faultware.errors import RuleError
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
 MAX_SIZE: Final = 2**40
 MAX_TEXT_BODY: Final = 1024 * 1024
-
-# The server and the connection own these: a wrong one hangs clients, breaks framing or ends a worker.
-RESERVED_HEADERS: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,23 +376,6 @@ def settle(fault: DataclassInstance) -> None:
     """Check every field of a fault, as `settle_fields`, and its percentage."""
     settle_fields(fault)
     object.__setattr__(fault, "percentage", check_percentage(cast("Any", fault).percentage))
-
-
-def check_header_name(name: object, where: str) -> None:
-    """Refuse what is no header's name, or one that belongs to the server."""
-    if not isinstance(name, str) or not is_token(name):
-        raise RuleError(f"{name!r} is not a header name", where=where, hint="letters, digits and -")
-    if name.lower() in RESERVED_HEADERS:
-        raise RuleError(f"{name} belongs to the server", where=where, hint="leave it out")
-
-
-def check_header(name: object, value: object, where: str) -> None:
-    """Refuse a header that cannot be sent (RFC 9110, section 5.5), or that belongs to the server."""
-    check_header_name(name, where)
-    if not isinstance(value, str):
-        raise RuleError(f"{value!r} is not a text", where=where, hint="quote it")
-    if any(ord(letter) > 255 or (ord(letter) < 32 and letter != "\t") or ord(letter) == 127 for letter in value):
-        raise RuleError("a header value holds printable Latin-1 characters only", where=where)
 
 
 def _shown(value: object) -> str:
