@@ -38,7 +38,8 @@ class Rule:
         count: Acts at most so many times in each process. Chance is drawn first; the count falls only on a hit.
         every: Of the matching requests of each process, only every so-manieth takes part.
         sample_by: What the decision sticks to; a request without that key is left alone.
-        group: Of the rules with one group only the first that matches takes part, whether it acts or not.
+        group: Of the rules with one group only the first that matches takes part, whether it acts or not. So a rule of
+            a group may have no fault: what it matches is spared the rest of the group.
         lifetime_seconds: How long the rule lives once it is loaded.
 
     Raises:
@@ -65,7 +66,7 @@ class Rule:
         faults = tuple(sorted(self._given_faults(), key=lambda fault: fault.phase.value))
         object.__setattr__(self, "faults", faults)
         terminal = [fault.kind for fault in faults if fault.phase is Phase.TERMINAL]
-        if not faults:
+        if not faults and not self.group:
             raise RuleError("a fault is missing", hint="one of delay, abort, raise, hang")
         if len(terminal) > 1:
             message = f"two faults end the request: {' and '.join(terminal)}"
