@@ -21,6 +21,7 @@ from faultware.core.sampling import SampleBy
 from faultware.errors import (
     ConfigurationError,
     FaultwareError,
+    InjectedDisconnect,
     InjectedFault,
     MissingExtraError,
     RuleError,
@@ -37,6 +38,7 @@ __all__ = [
     "Exponential",
     "FaultwareError",
     "Hang",
+    "InjectedDisconnect",
     "InjectedFault",
     "LogNormal",
     "Match",

@@ -1,4 +1,4 @@
-"""The errors faultware raises on its own account, and the one exception it injects.
+"""The errors faultware raises on its own account, and the exceptions it injects.
 
 FaultwareError
 ├── ConfigurationError        what somebody wrote cannot be used: names the place, the value, what would be right
@@ -8,8 +8,8 @@ FaultwareError
 ├── MissingExtraError         an optional part is not installed: names the command that installs it
 └── StoreError                the shared state cannot be read or written
 
-`InjectedFault` is not one of them: it belongs to the application under test, not to faultware. This module
-imports nothing.
+`InjectedFault` and `InjectedDisconnect` are none of them: they belong to the application under test, not to faultware.
+This module imports nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "FaultwareError",
+    "InjectedDisconnect",
     "InjectedFault",
     "MissingExtraError",
     "RuleError",
@@ -91,3 +92,11 @@ class StoreError(FaultwareError):
 
 class InjectedFault(Exception):  # noqa: N818  (it is a fault that was asked for, not an error of ours)
     """What `raise InjectedFault` throws: always registered, so that an exception can be tried without any set-up."""
+
+
+class InjectedDisconnect(ConnectionResetError):  # noqa: N818  (as above)
+    """What a test's in-process client meets where a client behind a real server would find its connection ended.
+
+    Such clients (Starlette's `TestClient`, HTTPX's `ASGITransport`, Werkzeug's `Client`) have no socket that a fault
+    could hurt.
+    """

@@ -55,8 +55,9 @@ _short = st.integers(min_value=1, max_value=30_000_000).map(lambda microseconds:
 @cache
 def text_matches() -> SearchStrategy[TextMatch]:
     """Conditions on a value, of every kind."""
-    flags = {"ignore_case": st.booleans(), "invert": st.booleans()}
+    flags = {"ignore_case": st.booleans(), "invert": st.booleans(), "absent_is_empty": st.booleans()}
     some = st.sampled_from(VALUES).filter(bool)
+    numbers = st.integers(min_value=-1, max_value=9)
     return st.one_of(
         st.builds(TextMatch, exact=st.sampled_from(VALUES)),
         st.builds(TextMatch, exact=st.sampled_from(VALUES), **flags),
@@ -64,6 +65,13 @@ def text_matches() -> SearchStrategy[TextMatch]:
         st.builds(TextMatch, suffix=some, **flags),
         st.builds(TextMatch, contains=some, **flags),
         st.builds(TextMatch, regex=st.sampled_from(REGEXES), **flags),
+        st.builds(
+            TextMatch,
+            one_of=st.lists(st.sampled_from(VALUES), min_size=1, max_size=3).map(tuple),
+            invert=st.booleans(),
+            absent_is_empty=st.booleans(),
+        ),
+        st.builds(TextMatch, range=st.tuples(numbers, numbers).filter(lambda ends: ends[0] < ends[1])),
         st.builds(TextMatch, present=st.booleans(), invert=st.booleans()),
     )
 
@@ -89,16 +97,44 @@ def path_matches() -> SearchStrategy[PathMatch]:
     return st.one_of(*plain, *(st.builds(PathMatch, **{kind: values}, **flags) for kind, values in kinds.items()))
 
 
+def _other_than(text: str) -> TextMatch:
+    return TextMatch(exact=text, invert=True)
+
+
 @cache
 def matches() -> SearchStrategy[Match]:
     """Conditions on a request; a path alone is the most frequent."""
 
-    def fields(names: tuple[str, ...]) -> SearchStrategy[dict[str, str | TextMatch]]:
-        condition = st.one_of(st.sampled_from(VALUES), text_matches())
+    def fields(names: tuple[str, ...]) -> SearchStrategy[dict[str, str | TextMatch | list[TextMatch]]]:
+        several = st.lists(text_matches(), min_size=1, max_size=2)
+        condition = st.one_of(st.sampled_from(VALUES), text_matches(), several)
         return st.one_of(st.just({}), st.dictionaries(st.sampled_from(names), condition, max_size=2))
+
+    sent = st.one_of(
+        _paths.map(lambda path: TextMatch(exact=path)),
+        _paths.map(lambda path: TextMatch(prefix=path)),
+        st.builds(TextMatch, prefix=_paths, ignore_case=_coin, invert=_coin),
+    )
+    targets = sent | _paths.map(lambda path: TextMatch(exact=f"{path}?user=1"))
+    sent_conditions = st.one_of(
+        st.builds(Match, raw_path=sent, raw_query=fields(FIELD_NAMES)),
+        st.builds(
+            Match,
+            headers=st.fixed_dictionaries(
+                {":path": targets | st.tuples(targets, targets)},
+                optional={
+                    ":method": st.sampled_from(METHODS) | st.sampled_from(METHODS).map(_other_than),
+                    ":scheme": st.sampled_from(("http", "https")),
+                    ":authority": st.sampled_from(HOSTS),
+                },
+            ),
+        ),
+    )
 
     return st.one_of(
         st.builds(Match, path_matches()),
+        st.builds(Match, path_matches()),
+        sent_conditions,
         st.builds(
             Match,
             st.none() | path_matches(),
@@ -226,13 +262,21 @@ def requests(draw: DrawFn, rules: Iterable[Rule] = ()) -> Request:
     """
     known = list(rules)
     model = draw(st.sampled_from(known)).match if known and draw(_mostly) else Match()
-    path = _near(draw, _filled(draw, model.path), WORDS) if model.path else draw(_paths)
+    sent = [text.value for name, text in model.headers if name == ":path"]
+    sent += [model.raw_path.value] if model.raw_path else []
+    if model.path:
+        path = _near(draw, _filled(draw, model.path), WORDS)
+    else:
+        path = _near(draw, sent[0].partition("?")[0], WORDS) if any(sent) and draw(_mostly) else draw(_paths)
     headers, query = draw(_some_headers), draw(_some_fields)
     cookies: list[tuple[str, str]] = []
-    for fields, conditions in ((headers, model.headers), (query, model.query), (cookies, model.cookies)):
+    groups = ((headers, model.headers), (query, model.query + model.raw_query), (cookies, model.cookies))
+    for fields, conditions in groups:
         for name, text in conditions:
-            if draw(_mostly):
-                fields.append((name, _near(draw, text.value, VALUES)))
+            if not name.startswith(":") and draw(_mostly):
+                value = draw(st.sampled_from(text.one_of)) if text.one_of else text.value
+                value = str(draw(st.integers(*text.range))) if text.range else value
+                fields.append((name, _near(draw, value, VALUES)))
     host = model.host.value if model.host and draw(_mostly) else draw(_hosts)
     lines = [("Host", host), *((name.title() if draw(_coin) else name, value) for name, value in headers)]
     if cookies:
@@ -243,6 +287,8 @@ def requests(draw: DrawFn, rules: Iterable[Rule] = ()) -> Request:
         query_string="&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query),
         headers=lines,
         client=draw(_clients),
+        raw_path=draw(st.sampled_from(("", "", path, path.replace("a", "%61"), f"/mount{path}"))),
+        scheme=draw(st.sampled_from(("http", "http", "https", "1"))),
     )
 
 

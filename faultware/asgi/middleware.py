@@ -122,7 +122,7 @@ class FaultMiddleware:
             rules, names = view.rules, view.raw_header_names
             try:
                 has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
-                if has_field or (rules.has_query and scope.get("query_string")):
+                if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
                     candidates = rules.candidates(ScopeRequest(scope, path))
                 else:
                     candidates = rules.find(path)

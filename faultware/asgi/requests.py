@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faultware.core.request import Request
+from faultware.core.request import Request, as_sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,17 @@ class ScopeRequest(Request):
         """What follows the question mark, not decoded."""
         raw: bytes = self._scope.get("query_string", b"")
         return raw.decode("latin-1")
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent; put together again where the server does not keep it."""
+        raw: bytes | None = self._scope.get("raw_path")
+        return as_sent(self._scope["path"]) if raw is None else raw.decode("latin-1").partition("?")[0]
+
+    @property
+    def scheme(self) -> str:
+        """The scheme by which the server was asked."""
+        return str(self._scope.get("scheme", "http"))
 
     @property
     def client(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -27,10 +27,10 @@ from pydantic import (
 from faultware.config.forms import PERCENTAGE_SCHEMA, kind_schema
 from faultware.config.mistakes import shown
 from faultware.config.quantities import parse_duration, read_percentage
+from faultware.core.conditions import MAX_CHOICES, MAX_TEXT, PathMatch, TextMatch
 from faultware.core.faults import MAX_BODY
 from faultware.core.faults.forms import SECONDS
 from faultware.core.grpc import STATUSES, check_grpc_status
-from faultware.core.matching import MAX_TEXT, PathMatch, TextMatch
 from faultware.core.rules import MAX_COUNT, MAX_WEIGHT, NAME, NAME_HINT
 from faultware.core.sampling import SampleBy
 from faultware.errors import RuleError
@@ -45,11 +45,16 @@ T = TypeVar("T")
 PLAIN: Final = "(plain)"
 TEXT_CONDITION: Final = "(text condition)"
 PATH_CONDITION: Final = "(path condition)"
+LIST: Final = "(list)"
 
 
 def form(mark: str) -> Callable[[object], str]:
     """Tells the long form of a value, a mapping, from the short one; what is neither is refused by the short one."""
     return lambda value: mark if isinstance(value, dict) else PLAIN
+
+
+def _text_form(value: object) -> str:
+    return LIST if isinstance(value, list) else form(TEXT_CONDITION)(value)
 
 
 class Document(BaseModel, ABC):
@@ -153,6 +158,30 @@ def _methods(value: object) -> object:
     return value
 
 
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _texts(value: object) -> object:
+    texts = _items(value)
+    if not 1 <= len(texts) <= MAX_CHOICES:
+        raise RuleError(f"{shown(value)} is no choice", hint=f"a list of 1 to {MAX_CHOICES} texts")
+    return texts
+
+
+def _range(value: object) -> object:
+    ends = _items(value)
+    if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, int) for end in ends):
+        raise RuleError(f"{shown(value)} is no range", hint="two whole numbers: [200, 300]")
+    return ends
+
+
+def _conditions(value: object) -> object:
+    if value == []:
+        raise RuleError("an empty list says nothing", hint="leave the condition out")
+    return value
+
+
 def checked(build: Callable[[T], object]) -> Callable[[T], T]:
     """A validator that keeps the value, and refuses what nothing can be built from."""
 
@@ -204,13 +233,23 @@ class TextCondition(Document):
     suffix: Text | None = Field(default=None, description="How it ends.")
     contains: Text | None = Field(default=None, description="What stands somewhere in it.")
     regex: Text | None = Field(default=None, description="A regular expression for the whole value.")
+    one_of: Annotated[list[Text], Field(min_length=1, max_length=MAX_CHOICES), BeforeValidator(_texts)] | None = Field(
+        default=None, description="Several whole values, one of which it is."
+    )
+    range: Annotated[list[int], Field(min_length=2, max_length=2), BeforeValidator(_range)] | None = Field(
+        default=None, description="A whole number from the first on, below the second.", examples=[[200, 300]]
+    )
     present: Switch | None = Field(default=None, description="Whether there is one at all.")
     ignore_case: Switch = Field(default=False, description="Compare without regard to case.")
     invert: Switch = Field(default=False, description="Turn the result round; an absent value still does not match.")
+    absent_is_empty: Switch = Field(default=False, description="A value that is absent counts as an empty one.")
 
     def build(self) -> TextMatch:
         """The condition as the core has it."""
-        return TextMatch(**self.model_dump())
+        given = self.model_dump(exclude={"one_of", "range"})
+        one_of = None if self.one_of is None else tuple(self.one_of)
+        ends = None if self.range is None else (self.range[0], self.range[1])
+        return TextMatch(**given, one_of=one_of, range=ends)
 
 
 class PathCondition(Document):
@@ -241,6 +280,12 @@ PlainPath: TypeAlias = Annotated[Text, AfterValidator(checked(PathMatch.parse))]
 TextField: TypeAlias = Annotated[
     Annotated[PlainText, Tag(PLAIN)] | Annotated[TextCondition, Tag(TEXT_CONDITION)],
     Discriminator(form(TEXT_CONDITION)),
+]
+TextFields: TypeAlias = Annotated[
+    Annotated[PlainText, Tag(PLAIN)]
+    | Annotated[TextCondition, Tag(TEXT_CONDITION)]
+    | Annotated[Annotated[list[TextField], Field(min_length=1), BeforeValidator(_conditions)], Tag(LIST)],
+    Discriminator(_text_form),
 ]
 PathField: TypeAlias = Annotated[
     Annotated[PlainPath, Tag(PLAIN)] | Annotated[PathCondition, Tag(PATH_CONDITION)],

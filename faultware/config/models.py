@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from faultware.config.fields import (
+    LIST,
     PLAIN,
     Base64,
     Body,
@@ -31,6 +32,7 @@ from faultware.config.fields import (
     Text,
     TextCondition,
     TextField,
+    TextFields,
     checked,
     form,
 )
@@ -45,11 +47,11 @@ from faultware.errors import RuleError
 
 def _list_form(value: object) -> str:
     """Tells a list from the other form of a value."""
-    return "(list)" if isinstance(value, list) else PLAIN
+    return LIST if isinstance(value, list) else PLAIN
 
 
 ClientField: TypeAlias = Annotated[
-    Annotated[Text, Tag(PLAIN)] | Annotated[list[Text], Tag("(list)")], Discriminator(_list_form)
+    Annotated[Text, Tag(PLAIN)] | Annotated[list[Text], Tag(LIST)], Discriminator(_list_form)
 ]
 
 
@@ -60,23 +62,38 @@ class MatchDocument(Document):
         default=None, description="A prefix on segment borders; with `*` a glob, with `{name}` a template."
     )
     methods: Methods = Field(default=[], description="One of these, in capitals.", examples=[["POST"]])
-    headers: dict[str, TextField] = Field(default={}, description="A text is the exact value.")
-    query: dict[str, TextField] = Field(default={}, description="Query fields, percent-decoded.")
-    cookies: dict[str, TextField] = Field(default={}, description="Cookies.")
+    headers: dict[str, TextFields] = Field(
+        default={}, description="A text is the exact value; of several conditions in a list all must hold."
+    )
+    query: dict[str, TextFields] = Field(default={}, description="Query fields, percent-decoded.")
+    cookies: dict[str, TextFields] = Field(default={}, description="Cookies.")
     host: TextField | None = Field(default=None, description="Without the port.")
     client: ClientField = Field(default=[], description="Addresses and networks, one of which is the peer's.")
+    raw_path: TextField | None = Field(default=None, description="The path as it was sent: not decoded, no query.")
+    raw_query: dict[str, TextFields] = Field(
+        default={}, description="The first value of a query field, as it was sent."
+    )
 
     def build(self) -> Match:
         """The conditions as the core has them."""
         return Match(
             self.path.build() if isinstance(self.path, PathCondition) else self.path,
             methods=self.methods,
-            headers={name: _text_match(text) for name, text in self.headers.items()},
-            query={name: _text_match(text) for name, text in self.query.items()},
-            cookies={name: _text_match(text) for name, text in self.cookies.items()},
+            headers=_fields(self.headers),
+            query=_fields(self.query),
+            cookies=_fields(self.cookies),
             host=None if self.host is None else _text_match(self.host),
             client=self.client,
+            raw_path=None if self.raw_path is None else _text_match(self.raw_path),
+            raw_query=_fields(self.raw_query),
         )
+
+
+def _fields(given: dict[str, str | TextCondition | list[str | TextCondition]]) -> dict[str, list[TextMatch]]:
+    return {
+        name: [_text_match(text) for text in (asked if isinstance(asked, list) else [asked])]
+        for name, asked in given.items()
+    }
 
 
 def _text_match(text: str | TextCondition) -> TextMatch:
@@ -218,7 +235,7 @@ class AbortDocument(FaultDocument):
     body: Body = Field(default=None, description="A text, or a JSON object or list.")
     body_base64: Base64 | None = Field(default=None, description="In place of body, for bytes.")
     headers: Annotated[
-        Annotated[dict[str, LongText], Tag(PLAIN)] | Annotated[list[Pair], Tag("(list)")],
+        Annotated[dict[str, LongText], Tag(PLAIN)] | Annotated[list[Pair], Tag(LIST)],
         Discriminator(_list_form),
     ] = Field(default={}, description="A mapping; or pairs, where one name is given twice.")
     content_type: LongText | None = Field(default=None, description="application/json for JSON, else text/plain.")

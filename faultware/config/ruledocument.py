@@ -152,7 +152,7 @@ class RuleDocument(FaultFields):
         json_schema_extra={
             "allOf": [
                 {"anyOf": [{"required": [key]} for key in ("percentage", "count", "first", "every")]},
-                {"anyOf": [*_ONE_OF_THEM, {"required": ["choose"]}]},
+                {"anyOf": [*_ONE_OF_THEM, {"required": ["choose"]}, {"required": ["group"]}]},
             ]
         },
     )

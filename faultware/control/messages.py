@@ -27,7 +27,8 @@ class ControlRequest:
         query_string: Not decoded.
         headers: By lower-case name; a repeated header is joined by commas.
         body: Whole; one that is longer than `MAX_BODY` may be cut one byte behind that.
-        client: The peer's address, for the log.
+        client: The peer's address, for the audit trail.
+        actor: Whose token it shows; known once it is admitted.
     """
 
     method: str
@@ -36,6 +37,17 @@ class ControlRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     client: str = ""
+    actor: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people to read; it proves nothing."""
+        return self.client or "an unknown address"
+
+    @property
+    def by(self) -> str:
+        """Who asks and from where."""
+        return f"{self.actor} from {self.origin}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,22 @@ import os
 import socket
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from faultware.config.oneline import parse_rules
 from faultware.config.quantities import parse_duration
+from faultware.control import bodies
+from faultware.control.bodies import read_json, read_object
 from faultware.control.explaining import explain
 from faultware.control.messages import Answer, ControlRequest, Problem
 from faultware.core.rendering import rule_document
 from faultware.core.rules import NAME, NAME_HINT
 from faultware.errors import FaultwareError, RuleError
-from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled
+from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from faultware.core.rules import Rule
     from faultware.runtime.build import Service
@@ -46,10 +48,9 @@ class Operations:
 
     def kill(self, request: ControlRequest, _name: str) -> Answer:
         """Stop all faults and release every request that is held. May be repeated."""
-        data = _read_fields(request, {"reason": str}) if request.body else {}
-        reason = str(data.get("reason", ""))[:200]
+        reason = str(bodies.KILL.read(request).get("reason", ""))[:200]
         try:
-            self._switch.kill(_actor(request), reason)
+            self._switch.kill(request.actor, reason, origin=request.origin)
             return self._status(self._injector.refresh())
         except FaultwareError as error:
             # The killed bit is up all the same: what did not work is to write down who did it and why, or to read the
@@ -60,19 +61,19 @@ class Operations:
             return Answer({"state": "killed", **known, "warning": str(error)})
         finally:
             self._injector.holding.release_all()
-            self._injector.tell(SwitchKilled(self._wall(), _actor(request), reason))
+            self._injector.tell(SwitchKilled(self._wall(), request.by, reason))
 
     def arm(self, request: ControlRequest, _name: str) -> Answer:
         """Let faults happen, until killed or for a time."""
-        data = _read_fields(request, {"for": str}) if request.body else {}
+        data = bodies.ARM.read(request)
         seconds = None
         if "for" in data:
             try:
                 seconds = parse_duration(data["for"])
             except RuleError as error:
                 raise error.inside("for") from None
-        snapshot = self._switch.arm(_actor(request), seconds)
-        self._injector.tell(SwitchArmed(self._wall(), _actor(request), snapshot.armed_until))
+        snapshot = self._switch.arm(request.actor, seconds, origin=request.origin)
+        self._injector.tell(SwitchArmed(self._wall(), request.by, snapshot.armed_until))
         self._refresh()
         return self._status(snapshot)
 
@@ -83,7 +84,8 @@ class Operations:
 
     def put_rules(self, request: ControlRequest, _name: str) -> Answer:
         """Replace all rules."""
-        snapshot = self._switch.replace_rules(_rules(_read_json(request)), if_version=self._if_match(request))
+        rules = _rules(read_json(request))
+        snapshot = self._switch.replace_rules(rules, if_version=self._if_match(request), **_deed(request))
         self._changed(request, snapshot)
         return Answer({"rules": self._switch.documents(snapshot)}, version=snapshot.version)
 
@@ -93,21 +95,21 @@ class Operations:
 
     def put_rule(self, request: ControlRequest, name: str) -> Answer:
         """Add or replace one rule; its name stands in the path and may stand in the body."""
-        data = _read_object(request)
+        data = read_object(request)
         if not NAME.fullmatch(name):
             raise RuleError(f"{name[:80]!r} is not a rule name", where="name", hint=NAME_HINT)
         if data.get("name", name) != name:
             raise RuleError("the names in the path and in the body differ", where=name, hint="leave one out")
         (rule,) = _rules({**data, "name": name})
         existed = any(document["name"] == name for document in self._switch.documents(self._switch.store.read()))
-        snapshot = self._switch.put_rule(rule, if_version=self._if_match(request))
+        snapshot = self._switch.put_rule(rule, if_version=self._if_match(request), **_deed(request))
         self._changed(request, snapshot)
         return self._rule(snapshot, name, HTTPStatus.OK if existed else HTTPStatus.CREATED)
 
     def delete_rule(self, request: ControlRequest, name: str) -> Answer:
         """Take one rule away."""
         try:
-            snapshot = self._switch.delete_rule(name, if_version=self._if_match(request))
+            snapshot = self._switch.delete_rule(name, if_version=self._if_match(request), **_deed(request))
         except KeyError:
             raise _no_rule(name) from None
         self._changed(request, snapshot)
@@ -115,16 +117,12 @@ class Operations:
 
     def parse(self, request: ControlRequest, _name: str) -> Answer:
         """Turn the one-line form into documents, and back into lines; nothing is changed."""
-        data = _read_fields(request, {"rules": str})
-        if "rules" not in data:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, 'send {"rules": "/payments 10% abort 503"}')
-        rules = parse_rules(data["rules"])
+        rules = parse_rules(bodies.PARSE.read(request)["rules"])
         return Answer({"rules": [rule_document(rule) for rule in rules], "lines": [str(rule) for rule in rules]})
 
     def explain(self, request: ControlRequest, _name: str) -> Answer:
         """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
-        fields = {"method": str, "path": str, "query": str, "headers": dict, "client": str}
-        return Answer(explain(self._injector, _read_fields(request, fields), self._settings.max_percentage))
+        return Answer(explain(self._injector, bodies.EXPLAIN.read(request), self._settings.max_percentage))
 
     def events(self, request: ControlRequest, _name: str) -> Answer:
         """What happened in this worker since an event's number."""
@@ -134,10 +132,34 @@ class Operations:
         events, lost = self._events.since(int(given))
         return Answer({"events": events, "lost": lost, "worker": _worker()})
 
+    def audit(self, request: ControlRequest, _name: str) -> Answer:
+        """Who did what, from where, through whichever worker: the last changes, the newest last."""
+        snapshot = self._switch.store.read()
+        versions = [deed.before for deed in snapshot.deeds[1:]] + [snapshot.version]
+        entries = [
+            {
+                "at": deed.at,
+                "actor": printable(deed.actor),
+                "origin": printable(deed.origin),
+                "action": deed.action,
+                "detail": printable(deed.detail),
+                "version_before": deed.before,
+                "version_after": after,
+            }
+            for deed, after in zip(snapshot.deeds, versions, strict=False)
+        ]
+        return Answer({"entries": entries}, version=snapshot.version)
+
     def metrics(self, request: ControlRequest, _name: str) -> Answer:
         """The metrics of this service and nothing else of the registry."""
         text, content_type = self._injector.metrics.render(request.headers.get("accept", ""))
         return Answer(text=text, content_type=content_type)
+
+    def openapi(self, request: ControlRequest, _name: str) -> Answer:
+        """What can be asked here, as an OpenAPI document."""
+        from faultware.control.openapi import document  # noqa: PLC0415  (made from the table that names this method)
+
+        return Answer(document(self._settings.control_path))
 
     def _status(self, snapshot: Snapshot) -> Answer:
         readings = self._injector.readings()
@@ -167,7 +189,7 @@ class Operations:
 
     def _changed(self, request: ControlRequest, snapshot: Snapshot) -> None:
         names = tuple(str(document["name"]) for document in self._switch.documents(snapshot))
-        self._injector.tell(RulesChanged(self._wall(), _actor(request), snapshot.version, names))
+        self._injector.tell(RulesChanged(self._wall(), request.by, snapshot.version, names))
         self._refresh()
 
     def _refresh(self) -> None:
@@ -187,33 +209,6 @@ class Operations:
         return version
 
 
-def _read_json(request: ControlRequest) -> object:
-    from faultware.config.documents import load_json  # noqa: PLC0415  (loads pydantic: not at import)
-
-    try:
-        return load_json(request.body, "body")
-    except RuleError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-
-
-def _read_object(request: ControlRequest) -> dict[str, Any]:
-    data = _read_json(request)
-    if not isinstance(data, dict):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "send a JSON object")
-    return cast("dict[str, Any]", data)
-
-
-def _read_fields(request: ControlRequest, fields: Mapping[str, type]) -> dict[str, Any]:
-    data = _read_object(request)
-    for name, value in data.items():
-        if name not in fields:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown field {name[:40]!r}; known: {', '.join(fields)}")
-        if not isinstance(value, fields[name]):
-            kind = "a text" if fields[name] is str else "an object"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be {kind}")
-    return data
-
-
 def _rules(data: object) -> Sequence[Rule]:
     from faultware.config.documents import read_rules  # noqa: PLC0415
 
@@ -224,8 +219,8 @@ def _no_rule(name: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"there is no rule named {name[:80]!r}")
 
 
-def _actor(request: ControlRequest) -> str:
-    return f"control token from {request.client or 'an unknown address'}"
+def _deed(request: ControlRequest) -> dict[str, str]:
+    return {"actor": request.actor, "origin": request.origin}
 
 
 def _worker() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The control endpoint: one table of routes, one function from request to response.
+"""The control endpoint: one function from request to response.
 
 JSON goes in and out, errors are problem documents, and nothing changes by GET. It stands before all rules, so that no
 fault can reach it.
@@ -6,25 +6,25 @@ fault can reach it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from faultware.control.auth import Guard
-from faultware.control.messages import MAX_BODY, Answer, ControlRequest, Problem
+from faultware.control.messages import MAX_BODY, Problem
 from faultware.control.operations import Operations
+from faultware.control.routes import Table
 from faultware.core.request import Request
 from faultware.errors import FaultwareError
 
 if TYPE_CHECKING:
-    from faultware.control.messages import ControlResponse
+    from faultware.control.messages import Answer, ControlRequest, ControlResponse
     from faultware.runtime.build import Service
 
-Handler: TypeAlias = Callable[[ControlRequest, str], Answer]
-
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="faultware"'}
-_NAMED: Final = "/rules/"
+# What the token is called where it is said who did something.
+_ACTOR: Final = "control token"
 
 
 def mount(service: Service) -> Control | None:
@@ -48,18 +48,8 @@ class Control:
         self.landmark = self._prefix.rpartition("/")[2]
         self._guard = Guard(token, service.settings.control_hosts)
         self._injector = service.injector
-        operations = Operations(service)
-        self._routes: dict[str, dict[str, Handler]] = {
-            "/status": {"GET": operations.status},
-            "/kill": {"POST": operations.kill},
-            "/arm": {"POST": operations.arm},
-            "/rules": {"GET": operations.get_rules, "PUT": operations.put_rules},
-            _NAMED: {"GET": operations.get_rule, "PUT": operations.put_rule, "DELETE": operations.delete_rule},
-            "/parse": {"POST": operations.parse},
-            "/explain": {"POST": operations.explain},
-            "/events": {"GET": operations.events},
-            "/metrics": {"GET": operations.metrics},
-        }
+        self._operations = Operations(service)
+        self._table = Table()
 
     def owns(self, path: str) -> bool:
         """Whether a decoded path is the endpoint's and no longer the application's."""
@@ -83,18 +73,15 @@ class Control:
 
     def _answer(self, request: ControlRequest) -> Answer:
         self._admit(request)
-        name = ""
-        methods = self._routes.get(request.path)
-        if methods is None and request.path.startswith(_NAMED):
-            name = request.path.removeprefix(_NAMED)
-            methods = self._routes[_NAMED]
-        if methods is None or (request.path == _NAMED):
-            known = ", ".join(route.replace(_NAMED, "/rules/{name}") for route in self._routes)
+        request = replace(request, actor=_ACTOR)
+        routes, name = self._table.find(request.path)
+        if not routes:
+            known = ", ".join(self._table.paths)
             path = quote(request.path[:80], errors="replace")
             raise Problem(HTTPStatus.NOT_FOUND, f"there is no {path} here; there are {known}")
-        method = "GET" if request.method == "HEAD" else request.method
-        if method not in methods:
-            allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        route = routes.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            allow = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
             detail = f"{request.method[:20]} does nothing here; allowed: {allow}"
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
         if len(request.body) > MAX_BODY:
@@ -102,7 +89,7 @@ class Control:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.body and content_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as content-type: application/json")
-        return methods[method](request, name)
+        return route.operation(self._operations, request, name)
 
     def _admit(self, request: ControlRequest) -> None:
         if not self._guard.admits(request.headers.get("authorization", "")):

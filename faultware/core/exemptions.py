@@ -48,5 +48,5 @@ class Exemptions:
         if any(exempt.accepts(path) for exempt in self.excluded):
             return False
         if any(exempt.accepts(path) for exempt in self.customary):
-            return rule.match.path is not None and rule.match.path.names_exactly(path)
+            return rule.match.names_exactly(path)
         return True

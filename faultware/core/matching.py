@@ -1,18 +1,16 @@
 """Conditions on one request.
 
-A `Match` holds when all of its conditions hold. The rules for header conditions are Envoy's (`HeaderMatcher`): a
-repeated header matches if any of its lines does, an inverted condition if none does, and a header that is absent
-never satisfies a condition on its value, inverted or not. This module decides; it builds no index (see `ruleset`).
+A `Match` holds when all of its conditions hold; those on single texts are in `conditions`. This module decides; it
+builds no index (see `ruleset`).
 """
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
-from faultware.core.paths import PathTest, check_path, path_test
-from faultware.core.patterns import compile_pattern
+from faultware.core.conditions import MAX_TEXT, PathKind, PathMatch, TextKind, TextMatch, is_token
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
@@ -20,15 +18,27 @@ if TYPE_CHECKING:
 
     from faultware.core.request import Request
 
-TextKind: TypeAlias = Literal["exact", "prefix", "suffix", "contains", "regex", "present"]
-PathKind: TypeAlias = Literal["segments", "exact", "prefix", "suffix", "contains", "regex", "glob", "template"]
+    # What may be asked of one name: the exact value, a condition, or several conditions that must all hold.
+    Asked: TypeAlias = str | TextMatch | Sequence[TextMatch]
+
+__all__ = [
+    "KNOWN_METHODS",
+    "MAX_TEXT",
+    "PSEUDO_HEADERS",
+    "Match",
+    "PathKind",
+    "PathMatch",
+    "TextKind",
+    "TextMatch",
+    "is_token",
+]
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 # The field a condition stands in, and whether it holds.
 Condition: TypeAlias = "tuple[str, Callable[[Request], bool]]"
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_TEXT = 1024
 MAX_CONDITIONS = 64
 
 # The methods of the IANA registry that services use, and two that are customary. The one-line form knows these only,
@@ -38,140 +48,9 @@ KNOWN_METHODS = frozenset(
     | {"PROPFIND", "PROPPATCH", "PURGE", "PUT", "QUERY", "REPORT", "SEARCH", "TRACE", "UNLINK", "UNLOCK"}
 )
 
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def is_token(text: str) -> bool:
-    """Whether a text may name a method or a header (RFC 9110, section 5.6.2)."""
-    return bool(text) and _TOKEN.issuperset(text)
-
-
-@dataclass(frozen=True, slots=True)
-class TextMatch:
-    """A condition on a header, a query field, a cookie or the host. Exactly one kind is given.
-
-    Args:
-        exact: The whole value.
-        prefix: How it begins.
-        suffix: How it ends.
-        contains: What stands somewhere in it.
-        regex: A regular expression for the whole value; `.` matches any character. Values of more than 1,024
-            characters match no regular expression.
-        present: True: there is one, whatever its value; False: there is none.
-        ignore_case: Compare without regard to case (Unicode case folding; a regex: ASCII letters only).
-        invert: Turn the result round; a value that is absent still does not match.
-
-    Raises:
-        RuleError: No kind or several, an empty prefix, suffix, contains or regex, an unusable pattern.
-    """
-
-    exact: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
-    contains: str | None = None
-    regex: str | None = None
-    present: bool | None = None
-    ignore_case: bool = False
-    invert: bool = False
-    kind: TextKind = field(init=False, repr=False, compare=False)
-    _test: Callable[[str], bool] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        kind = _the_one_kind(self, get_args(TextKind))
-        object.__setattr__(self, "kind", kind)
-        if kind == "present":
-            if self.ignore_case:
-                raise RuleError("ignore_case means nothing beside present", where="ignore_case", hint="leave it out")
-            object.__setattr__(self, "_test", _always)
-        else:
-            object.__setattr__(self, "_test", _text_test(kind, self.value, ignore_case=self.ignore_case))
-
-    @property
-    def value(self) -> str:
-        """The text of the one kind that is given; empty for `present`."""
-        value = getattr(self, self.kind)
-        return value if isinstance(value, str) else ""
-
-    def accepts(self, values: Sequence[str]) -> bool:
-        """Whether the values a request has under one name satisfy the condition."""
-        if self.present is not None:
-            return bool(values) == (self.present is not self.invert)
-        if not values:
-            return False
-        return any(map(self._test, values)) is not self.invert
-
-
-@dataclass(frozen=True, slots=True)
-class PathMatch:
-    """A condition on the path. Exactly one kind is given.
-
-    Args:
-        segments: A prefix on segment borders: `/pay` holds for `/pay` and `/pay/7`, not for `/payments`.
-        exact: The whole path; a trailing slash counts.
-        prefix: A raw string prefix, as Envoy and Istio mean it.
-        suffix: How it ends.
-        contains: What stands somewhere in it.
-        regex: A regular expression for the whole path.
-        glob: `*` stands for any characters inside a segment, `**` for any number of whole segments.
-        template: `/users/{id}`: each name in braces stands for one segment that is not empty.
-        ignore_case: Compare without regard to case.
-        invert: Turn the result round.
-
-    Raises:
-        RuleError: No kind or several, a path without its leading slash, an unusable pattern.
-    """
-
-    segments: str | None = None
-    exact: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
-    contains: str | None = None
-    regex: str | None = None
-    glob: str | None = None
-    template: str | None = None
-    ignore_case: bool = False
-    invert: bool = False
-    kind: PathKind = field(init=False, repr=False, compare=False)
-    _test: PathTest = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        kind = _the_one_kind(self, get_args(PathKind))
-        object.__setattr__(self, "kind", kind)
-        check_path(kind, self.value)
-        if kind in ("prefix", "suffix", "contains", "exact", "regex"):
-            test = _text_test(kind, self.value, ignore_case=self.ignore_case)
-        else:
-            test = path_test(kind, self.value, ignore_case=self.ignore_case)
-        object.__setattr__(self, "_test", test)
-
-    @classmethod
-    def parse(cls, text: str) -> PathMatch:
-        """Read a plain path: a glob if it has a `*`, a template if it has braces, else a prefix on segment borders."""
-        match _plain_kind(text):
-            case "glob":
-                return cls(glob=text)
-            case "template":
-                return cls(template=text)
-            case _:
-                return cls(segments=text)
-
-    @property
-    def value(self) -> str:
-        """The text of the one kind that is given."""
-        return str(getattr(self, self.kind))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a plain string says it all: `PathMatch.parse(self.value) == self`."""
-        return not (self.ignore_case or self.invert) and self.kind == _plain_kind(self.value)
-
-    def accepts(self, path: str) -> bool:
-        """Whether a decoded path satisfies the condition."""
-        return self._test(path) is not self.invert
-
-    def names_exactly(self, path: str) -> bool:
-        """Whether the rule's author wrote this very path, so that an exemption of it was meant to be lifted."""
-        return self.kind in ("segments", "exact", "prefix", "template") and not self.invert and self.value == path
+# What HTTP/2 calls the parts of a request line (RFC 9113, section 8.3.1), and Envoy whatever the version. The path is
+# the request target as it was sent: not decoded, with the mount prefix and the query. `:authority` is `host`.
+PSEUDO_HEADERS: Final = (":path", ":method", ":scheme")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -181,11 +60,15 @@ class Match:
     Args:
         path: A `PathMatch`, or a plain path (see `PathMatch.parse`).
         methods: One of these, in capitals.
-        headers: A `TextMatch` for each header name, or the exact value.
+        headers: A `TextMatch` for each header name, or the exact value, or several that must all hold. `:path` is the
+            request target as it was sent, not decoded and with the query; `:method`, `:scheme` and `:authority` are
+            what HTTP/2 calls so.
         query: The same for query fields; values are percent-decoded first.
         cookies: The same for cookies.
         host: A `TextMatch` or the exact name: lower case, without the port.
         client: Addresses and networks (`10.0.0.0/8`), one of which holds the peer's address.
+        raw_path: A `TextMatch` or the exact path, as it was sent: not decoded, with the mount prefix, no query.
+        raw_query: As `query`, but values are not decoded, and of a field that is repeated only the first one counts.
 
     Raises:
         RuleError: A condition is not possible.
@@ -198,6 +81,8 @@ class Match:
     cookies: tuple[tuple[str, TextMatch], ...]
     host: TextMatch | None
     client: tuple[str, ...]
+    raw_path: TextMatch | None
+    raw_query: tuple[tuple[str, TextMatch], ...]
     conditions: tuple[Condition, ...] = field(repr=False, compare=False)
 
     def __init__(
@@ -205,30 +90,28 @@ class Match:
         path: str | PathMatch | None = None,
         *,
         methods: Iterable[str] = (),
-        headers: Mapping[str, str | TextMatch] | None = None,
-        query: Mapping[str, str | TextMatch] | None = None,
-        cookies: Mapping[str, str | TextMatch] | None = None,
+        headers: Mapping[str, Asked] | None = None,
+        query: Mapping[str, Asked] | None = None,
+        cookies: Mapping[str, Asked] | None = None,
         host: str | TextMatch | None = None,
         client: str | Iterable[str] = (),
+        raw_path: str | TextMatch | None = None,
+        raw_query: Mapping[str, Asked] | None = None,
     ) -> None:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
         put("path", _inside("path", PathMatch.parse, path) if isinstance(path, str) else path)
         put("methods", _methods(methods))
-        lowered = [(name.lower(), text) for name, text in _fields("headers", headers)]
-        put("headers", tuple(sorted(lowered, key=lambda pair: pair[0])))
+        put("headers", _headers(headers))
         put("query", _fields("query", query))
         put("cookies", _fields("cookies", cookies))
         put("host", _inside("host", _host, host) if host is not None else None)
         networks = _networks((client,) if isinstance(client, str) else tuple(client))
         put("client", tuple(str(network) for network in networks))
+        put("raw_path", _inside("raw_path", _exactly, raw_path) if isinstance(raw_path, str) else raw_path)
+        put("raw_query", _fields("raw_query", raw_query))
         put("conditions", tuple(self._conditions(networks)))
-        for name, _ in self.headers:
-            if not is_token(name):
-                raise RuleError(f"{name!r} is not a header name", where=f"headers.{name}", hint="letters, digits and -")
-        if len({name for name, _ in self.headers}) < len(self.headers):
-            raise RuleError("one header is named twice", where="headers", hint="header names ignore case")
 
     def accepts_rest(self, request: Request) -> bool:
         """Whether every condition but the path's holds."""
@@ -246,16 +129,27 @@ class Match:
         path = [] if self.path is None or self.path.accepts(request.path) else ["path"]
         return path + [place for place, holds in self.conditions if not holds(request)]
 
+    def names_exactly(self, path: str) -> bool:
+        """Whether this very path was written, so that an exemption of it was meant to be lifted."""
+        if self.path is not None and self.path.names_exactly(path):
+            return True
+        sent = [text for name, text in self.headers if name == ":path"] + ([self.raw_path] if self.raw_path else [])
+        return any(text.kind in ("exact", "prefix") and not text.invert and text.value == path for text in sent)
+
     def _conditions(self, networks: tuple[Network, ...]) -> Iterator[Condition]:
         """What is asked besides the path, the cheapest first."""
         if methods := self.methods:
             yield "methods", lambda request: request.method in methods
+        if sent := self.raw_path:
+            yield "raw_path", lambda request: sent.accepts((request.raw_path,))
         for name, text in self.headers:
             yield f"headers.{name}", _header_condition(name, text)
         if host := self.host:
             yield "host", lambda request: host.accepts((request.host,) if request.host else ())
         for name, text in self.query:
             yield f"query.{name}", _query_condition(name, text)
+        for name, text in self.raw_query:
+            yield f"raw_query.{name}", _raw_query_condition(name, text)
         for name, text in self.cookies:
             yield f"cookies.{name}", _cookie_condition(name, text)
         if networks:
@@ -263,6 +157,12 @@ class Match:
 
 
 def _header_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:
+    if name == ":path":
+        return lambda request: text.accepts((request.target,))
+    if name == ":method":
+        return lambda request: text.accepts((request.method,))
+    if name == ":scheme":
+        return lambda request: text.accepts((request.scheme,))
     return lambda request: text.accepts(request.header(name))
 
 
@@ -270,46 +170,12 @@ def _query_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:
     return lambda request: text.accepts(request.query.get(name, ()))
 
 
+def _raw_query_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:
+    return lambda request: text.accepts(request.raw_query.get(name, ()))
+
+
 def _cookie_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:
     return lambda request: text.accepts(request.cookies.get(name, ()))
-
-
-def _the_one_kind(match: TextMatch | PathMatch, kinds: Iterable[str]) -> str:
-    given = [kind for kind in kinds if getattr(match, kind) is not None]
-    if len(given) != 1:
-        message = f"{' and '.join(given)} exclude each other" if given else "nothing says what to compare with"
-        raise RuleError(message, hint=f"give exactly one of {', '.join(kinds)}")
-    (kind,) = given
-    value = getattr(match, kind)
-    if kind == "present":
-        if not isinstance(value, bool):
-            raise RuleError(f"{value!r} is not true or false", where="present")
-    elif not isinstance(value, str):
-        raise RuleError(f"{value!r} is not a text", where=kind, hint="quote it")
-    elif not value and kind != "exact":
-        raise RuleError("an empty text matches everything", where=kind, hint="leave the condition out")
-    elif len(value) > MAX_TEXT:
-        raise RuleError(f"{len(value)} characters are too many", where=kind, hint=f"at most {MAX_TEXT}")
-    return kind
-
-
-def _text_test(kind: str, value: str, *, ignore_case: bool) -> Callable[[str], bool]:
-    if kind == "regex":
-        return compile_pattern(value, ignore_case=ignore_case)
-    if ignore_case:
-        exactly = _text_test(kind, value.casefold(), ignore_case=False)
-        return lambda text: exactly(text.casefold())
-    if kind == "exact":
-        return value.__eq__
-    if kind == "prefix":
-        return lambda text: text.startswith(value)
-    if kind == "suffix":
-        return lambda text: text.endswith(value)
-    return lambda text: value in text
-
-
-def _always(_text: str) -> bool:
-    return True
 
 
 def _methods(methods: Iterable[str]) -> frozenset[str]:
@@ -324,34 +190,52 @@ def _methods(methods: Iterable[str]) -> frozenset[str]:
     return known
 
 
-def _fields(place: str, given: Mapping[str, str | TextMatch] | None) -> tuple[tuple[str, TextMatch], ...]:
+def _headers(given: Mapping[str, Asked] | None) -> tuple[tuple[str, TextMatch], ...]:
+    lowered: dict[str, Asked] = {}
+    for name, asked in (given or {}).items():
+        key = name.lower() if isinstance(name, str) else name
+        key = "host" if key == ":authority" else key
+        if key in lowered:
+            raise RuleError("one header is named twice", where="headers", hint="header names ignore case")
+        lowered[key] = asked
+    pairs = _fields("headers", lowered)
+    for name, _ in pairs:
+        if not is_token(name) and name not in PSEUDO_HEADERS:
+            hint = (
+                f"letters, digits and -; or one of {', '.join(PSEUDO_HEADERS)}"
+                if ":" in name
+                else "letters, digits and -"
+            )
+            raise RuleError(f"{name!r} is not a header name", where=f"headers.{name}", hint=hint)
+    return pairs
+
+
+def _fields(place: str, given: Mapping[str, Asked] | None) -> tuple[tuple[str, TextMatch], ...]:
     if given is None:
         return ()
-    if len(given) > MAX_CONDITIONS:
-        raise RuleError(f"{len(given)} conditions are too many", where=place, hint=f"at most {MAX_CONDITIONS}")
     for name in given:
         if not isinstance(name, str) or not name:
             raise RuleError(f"{name!r} is not a name", where=place, hint="quote it")
-    return tuple(
+    pairs = tuple(
         (name, text if isinstance(text, TextMatch) else _inside(f"{place}.{name}", _exactly, text))
-        for name, text in sorted(given.items())
+        for name, asked in sorted(given.items())
+        for text in (asked if isinstance(asked, (list, tuple)) else [cast("str | TextMatch", asked)])
     )
+    if len(pairs) > MAX_CONDITIONS:
+        raise RuleError(f"{len(pairs)} conditions are too many", where=place, hint=f"at most {MAX_CONDITIONS}")
+    return pairs
 
 
 def _host(host: str | TextMatch) -> TextMatch:
     """The host of a request is in lower case and without a final dot: so is what it is compared with."""
     match = TextMatch(exact=host) if isinstance(host, str) else host
-    if match.kind in ("present", "regex"):
+    if match.one_of is not None:
+        return replace(match, one_of=tuple(choice.lower().rstrip(".") for choice in match.one_of))
+    if match.kind in ("present", "regex", "range"):
         return match
     value = match.value.lower()
     kinds: dict[str, Any] = {match.kind: value.rstrip(".") if match.kind == "exact" else value}
     return replace(match, **kinds)
-
-
-def _plain_kind(text: str) -> PathKind:
-    if "*" in text:
-        return "glob"
-    return "template" if "{" in text or "}" in text else "segments"
 
 
 def _exactly(text: str) -> TextMatch:

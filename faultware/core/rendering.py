@@ -16,6 +16,8 @@ from faultware.core.matching import KNOWN_METHODS
 from faultware.core.quantities import duration, number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from faultware.core.delays import Distribution
     from faultware.core.faults import Fault
     from faultware.core.matching import Match, PathMatch, TextMatch
@@ -70,9 +72,12 @@ def match_document(match: Match) -> Document:
         document["path"] = match.path.value if match.path.is_plain else _path_document(match.path)
     if match.methods:
         document["methods"] = sorted(match.methods)
-    for place, fields in (("headers", match.headers), ("query", match.query), ("cookies", match.cookies)):
+    if match.raw_path is not None:
+        document["raw_path"] = _text_document(match.raw_path)
+    places = {"headers": match.headers, "query": match.query, "raw_query": match.raw_query, "cookies": match.cookies}
+    for place, fields in places.items():
         if fields:
-            document[place] = {name: _text_document(text) for name, text in fields}
+            document[place] = _fields_document(fields)
     if match.host is not None:
         document["host"] = _text_document(match.host)
     if match.client:
@@ -133,16 +138,17 @@ def _match_words(match: Match) -> list[str] | None:
     path = match.path
     if path is None or not path.is_plain or not _PLAIN.fullmatch(path.value) or len(match.client) > 1:
         return None
-    if not match.methods <= KNOWN_METHODS:
+    if not match.methods <= KNOWN_METHODS or match.raw_path is not None or match.raw_query:
         return None
     words = [",".join(sorted(match.methods)), path.value]
     fields = [("header", match.headers), ("query", match.query), ("cookie", match.cookies)]
     conditions = [(f"{place}:{name}", text) for place, pairs in fields for name, text in pairs]
     if match.host is not None:
         conditions.append(("host", match.host))
+    if len({key for key, _ in conditions}) < len(conditions):
+        return None
     for key, text in conditions:
-        is_exact = text.kind == "exact" and not text.ignore_case and not text.invert
-        if not is_exact or not _PLAIN.fullmatch(f"{key}{text.value}") or "=" in key or not text.value:
+        if not text.is_equality or not _PLAIN.fullmatch(f"{key}{text.value}") or "=" in key or not text.value:
             return None
         words.append(f"{key}={text.value}")
     return words + [f"client={network}" for network in match.client]
@@ -263,10 +269,21 @@ def _abort_document(abort: Abort) -> Document:
     return document
 
 
+def _fields_document(fields: Iterable[tuple[str, TextMatch]]) -> Document:
+    gathered: dict[str, list[Any]] = {}
+    for name, text in fields:
+        gathered.setdefault(name, []).append(_text_document(text))
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in gathered.items()}
+
+
 def _text_document(text: TextMatch) -> Any:
-    if text.kind == "exact" and not text.ignore_case and not text.invert:
+    if text.is_equality:
         return text.value
-    return _condition(text, True if text.present else False if text.present is False else text.value)
+    several = text.one_of or text.range
+    document = _condition(text, list(several) if several else text.value if text.present is None else text.present)
+    if text.absent_is_empty:
+        document["absent_is_empty"] = True
+    return document
 
 
 def _path_document(path: PathMatch) -> Document:

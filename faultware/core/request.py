@@ -6,8 +6,8 @@ as HTTP has it (RFC 9110, section 5.5); query and cookie values are decoded as a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import parse_qsl, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # A query with more fields than this is read no further: nobody needs them to match, and reading them costs time.
 MAX_FIELDS = 1000
+
+# What stands in a path as it is (RFC 3986, section 3.3); `quote` adds letters and digits.
+SENT_AS_IT_IS: Final = "/-._~!$&'()*+,;=:@"
 
 
 class Request:
@@ -27,10 +30,24 @@ class Request:
         query_string: What follows the question mark, not decoded.
         headers: Name and value of each header line; a repeated header is given as several pairs.
         client: The address of the peer, without its port; empty when there is none.
+        raw_path: The path as it was sent, with the mount prefix and not decoded; made from `path` when left out.
+        scheme: `http` or `https`.
     """
 
     # Slots, since one of these is made for every request that a rule could match.
-    __slots__ = ("_client", "_cookies", "_header_lines", "_headers", "_query", "_query_string", "method", "path")
+    __slots__ = (
+        "_client",
+        "_cookies",
+        "_header_lines",
+        "_headers",
+        "_query",
+        "_query_string",
+        "_raw_path",
+        "_raw_query",
+        "_scheme",
+        "method",
+        "path",
+    )
 
     def __init__(
         self,
@@ -40,12 +57,16 @@ class Request:
         query_string: str = "",
         headers: Iterable[tuple[str, str]] = (),
         client: str = "",
+        raw_path: str = "",
+        scheme: str = "http",
     ) -> None:
         self.method = method
         self.path = path
         self._query_string = query_string
         self._header_lines = headers
         self._client = client
+        self._raw_path = raw_path
+        self._scheme = scheme
 
     @property
     def query_string(self) -> str:
@@ -56,6 +77,25 @@ class Request:
     def client(self) -> str:
         """The peer's address, or an empty string."""
         return self._client
+
+    @property
+    def scheme(self) -> str:
+        """The scheme by which the server was asked."""
+        return self._scheme
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent: not decoded, with the mount prefix, without the query; bytes as Latin-1."""
+        return self._raw_path or as_sent(self.path)
+
+    @property
+    def target(self) -> str:
+        """The request target as it was sent (RFC 9112, section 3.2), without scheme and authority.
+
+        A question mark behind which nothing stands is lost: servers do not pass it on.
+        """
+        query_string = self.query_string
+        return f"{self.raw_path}?{query_string}" if query_string else self.raw_path
 
     def header_lines(self) -> Iterable[tuple[str, str]]:
         """Every header line, in the order of the wire."""
@@ -87,6 +127,16 @@ class Request:
             pairs = self.query_string.split("&", MAX_FIELDS)[:MAX_FIELDS] if self.query_string else []
             self._query: Fields = _gather(parse_qsl("&".join(pairs), keep_blank_values=True, errors="replace"))
         return self._query
+
+    @property
+    def raw_query(self) -> Fields:
+        """The first value of each query field, names and values as they were sent; without `=` it is empty."""
+        try:
+            return self._raw_query
+        except AttributeError:
+            pairs = [pair.partition("=") for pair in self.query_string.split("&", MAX_FIELDS)[:MAX_FIELDS] if pair]
+            self._raw_query: Fields = {name: (value,) for name, _, value in reversed(pairs)}
+        return self._raw_query
 
     @property
     def cookies(self) -> Fields:
@@ -121,3 +171,8 @@ def _gather(pairs: Iterable[tuple[str, str]]) -> Fields:
     for name, value in pairs:
         gathered.setdefault(name, []).append(value)
     return {name: tuple(values) for name, values in gathered.items()}
+
+
+def as_sent(path: str) -> str:
+    """A decoded path as a client would have sent it."""
+    return quote(path, safe=SENT_AS_IT_IS, errors="surrogatepass")

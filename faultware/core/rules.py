@@ -71,7 +71,8 @@ class Rule:
         every: Of the matching requests of each process, only every so-manieth takes part; beside `first`, of those
             that come after.
         sample_by: What the decision sticks to; a request without that key is left alone.
-        group: Of the rules with one group only the first that matches takes part, whether it acts or not.
+        group: Of the rules with one group only the first that matches takes part, whether it acts or not. So a rule of
+            a group may have no fault: what it matches is spared the rest of the group.
         schedule: How the percentage changes over time.
         lifetime_seconds: How long the rule lives once it is loaded.
 
@@ -157,7 +158,7 @@ class Rule:
             raise RuleError("these are no alternatives", where="choose", hint="write [Choice(1, Abort(503)), …]")
 
     def _check_faults(self) -> None:
-        if not self.faults and not self.choose:
+        if not self.faults and not self.choose and not self.group:
             raise RuleError("a fault is missing", hint=_FAULTS_HINT)
         terminal = [fault.kind for fault in self.faults if fault.phase is Phase.TERMINAL]
         terminal += [choice.fault.kind for choice in self.choose if choice.fault.phase is Phase.TERMINAL][:1]

@@ -1,9 +1,9 @@
 """The rules in force, filed so that a request only meets those that could match it.
 
-Each rule is filed under the one condition it cannot do without that the fewest rules share: a literal part of its path,
-or a header, query field or cookie. What depends on the path alone is remembered by path, with a bound on entries and
-on length. So the cost of a request does not depend on the number of rules that do not match it. Rules without
-any such condition are tried on every new path; `scanned` names them.
+Each rule is filed under the one condition it cannot do without that the fewest rules share: a literal part of its
+path, decoded or as it was sent, or a header, query field or cookie. What depends on the path alone is remembered by
+path, with a bound on entries and on length. So the cost of a request does not depend on the number of rules that do not
+match it. Rules without any such condition are tried on every new path; `scanned` names them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from faultware.core.budgets import Budget
 from faultware.core.exemptions import Exemptions
 from faultware.core.faults import Phase, RateLimit
+from faultware.core.matching import PSEUDO_HEADERS
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
 
@@ -126,7 +127,7 @@ class RuleSet:
                 message = f"the name {entry.rule.name!r} is used twice"
                 raise RuleError(message, where=entry.rule.name, hint="a name is unique: rename or remove one of them")
             names.add(entry.rule.name)
-        self._index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in (*_PATH_KINDS, *_FIELD_KINDS)}
+        self._index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in _KINDS}
         self._anywhere: list[LiveRule] = []
         self._file()
         self._exact, self._under, self._segment = (self._index[kind] for kind in ("exact", "under", "segment"))
@@ -145,7 +146,10 @@ class RuleSet:
         headers = [key[0] for key in self._index["header"]] + ["cookie"] * bool(self._index["cookie"])
         self.header_names = frozenset(headers)
         self.has_query = bool(self._index["query"])
-        self._has_fields = bool(self.header_names) or self.has_query
+        # Whether the path as it was sent may bring a rule in, whatever the decoded one is.
+        self.has_raw = bool(self._index["raw"]) or bool(self._index["raw prefix"])
+        self._raw_lengths = sorted({len(text) for text in self._index["raw prefix"]})
+        self._has_fields = bool(self.header_names) or self.has_query or self.has_raw
 
     @property
     def scanned(self) -> list[str]:
@@ -215,6 +219,11 @@ class RuleSet:
                 yield from _filed(self._index["cookie"], request.cookies)
         if self.has_query and request.query_string:
             yield from _filed(self._index["query"], request.query)
+        if self.has_raw:
+            path, prefixes = request.raw_path, self._index["raw prefix"]
+            yield from self._index["raw"].get(path, ())
+            for length in self._raw_lengths:
+                yield from prefixes.get(path[:length], ())
 
     def _file(self) -> None:
         keys = [list(_keys(entry.rule)) for entry in self.live]
@@ -227,8 +236,7 @@ class RuleSet:
                 self._anywhere.append(entry)
 
 
-_PATH_KINDS: Final = ("exact", "under", "prefix", "suffix", "segment")
-_FIELD_KINDS: Final = ("header", "query", "cookie")
+_KINDS: Final = ("exact", "under", "prefix", "suffix", "segment", "raw", "raw prefix", "header", "query", "cookie")
 
 
 def _filed(index: dict[Key, list[LiveRule]], fields: Fields) -> Iterator[LiveRule]:
@@ -252,15 +260,32 @@ def _keys(rule: Rule) -> Iterator[tuple[str, Key]]:
     """What a rule can be filed under; the path comes first, since it is remembered."""
     if rule.match.path is not None:
         yield from _path_filing(rule.match.path)
+    if rule.match.raw_path is not None:
+        yield from _raw_filing(rule.match.raw_path)
     for kind, pairs in (("header", rule.match.headers), ("query", rule.match.query), ("cookie", rule.match.cookies)):
         for name, text in pairs:
-            yield from _field_filing(kind, name, text)
+            if name == ":path":
+                yield from _raw_filing(text)
+            elif name not in PSEUDO_HEADERS:
+                yield from _field_filing(kind, name, text)
+
+
+def _raw_filing(text: TextMatch) -> Iterator[tuple[str, Key]]:
+    """A condition on the path as it was sent, with or without the query: what it says of the part before that."""
+    if text.ignore_case or text.invert:
+        return
+    if text.kind == "exact" or (text.kind == "prefix" and "?" in text.value):
+        yield "raw", text.value.partition("?")[0]
+    elif text.kind == "prefix":
+        yield "raw prefix", text.value
 
 
 def _field_filing(kind: str, name: str, text: TextMatch) -> Iterator[tuple[str, Key]]:
     if text.kind == "present":
         if text.present is not text.invert:
             yield kind, (name,)
+    elif text.absent_is_empty:
+        return
     elif text.kind == "exact" and not text.ignore_case and not text.invert:
         yield kind, (name, text.value)
     else:

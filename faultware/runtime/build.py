@@ -19,7 +19,7 @@ from faultware.runtime.switch import Clocks, Switch
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
 from faultware.state.service import embedded_directory, started_at
-from faultware.state.store import Snapshot
+from faultware.state.store import Deed, Snapshot, noted
 from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
 
@@ -161,8 +161,11 @@ def _kept_store(directory: Path, initial: Snapshot) -> Store:
     snapshot = store.read()
     if initial.killed and not snapshot.killed and snapshot.changed_at < started_at(initial.created_at):
         now, actor = initial.created_at, initial.actor
+        deed = Deed(now, actor, "", "kill", "", 0)
         store.kill(
-            lambda before: replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason="")
+            lambda before: noted(
+                replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=""), deed
+            )
         )
     return store
 

@@ -56,9 +56,10 @@ class View:
         self.is_idle = not rules.live
         # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
-        self.quiet: dict[str, bool] = {} if rules.has_query else rules.quiet
+        self.quiet: dict[str, bool] = {} if rules.has_query or rules.has_raw else rules.quiet
         # Where the path alone decides which rules are asked: the second fastest way.
-        self.known: dict[str, tuple[LiveRule, ...]] = {} if names or rules.has_query else rules.known
+        has_fields = names or rules.has_query or rules.has_raw
+        self.known: dict[str, tuple[LiveRule, ...]] = {} if has_fields else rules.known
         # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
         self.header_names = frozenset(map(environ_key, names))
         self.raw_header_names = frozenset(name.encode("latin-1") for name in names)

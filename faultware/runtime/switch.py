@@ -14,7 +14,7 @@ from faultware.core.quantities import duration
 from faultware.core.rendering import rule_document
 from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
-from faultware.state.store import KILLED, StoredRule
+from faultware.state.store import KILLED, Deed, StoredRule, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,16 +101,19 @@ class Switch:
             return True
         return True
 
-    def kill(self, actor: str, reason: str = "") -> Snapshot:
+    def kill(self, actor: str, reason: str = "", *, origin: str = "") -> Snapshot:
         """Stop all faults, here and in everybody who shares the store; raises `StoreError` if only here."""
         now = self._clocks.wall()
+        deed = self._deed(actor, origin, "kill", reason)
+        by = _by(actor, origin)
 
         def killed(before: Snapshot) -> Snapshot:
-            return replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=reason)
+            after = replace(before, killed=True, armed_until=None, changed_at=now, actor=by, reason=reason)
+            return noted(after, deed)
 
         return self.store.kill(killed)
 
-    def arm(self, actor: str, for_seconds: float | None = None) -> Snapshot:
+    def arm(self, actor: str, for_seconds: float | None = None, *, origin: str = "") -> Snapshot:
         """Let faults happen again, for a time or until killed.
 
         Raises:
@@ -123,32 +126,40 @@ class Switch:
             _check_lifetime(for_seconds)
         now = self._clocks.wall()
         until = None if for_seconds is None else now + for_seconds
+        deed = self._deed(actor, origin, "arm", "" if for_seconds is None else f"for {duration(for_seconds)}")
+        by = _by(actor, origin)
 
         def armed(before: Snapshot) -> Snapshot:
-            return replace(before, killed=False, armed_until=until, changed_at=now, actor=actor, reason="")
+            after = replace(before, killed=False, armed_until=until, changed_at=now, actor=by, reason="")
+            return noted(after, deed)
 
         return self.store.update(armed)
 
     def end_arming(self) -> Snapshot | None:
         """Kill if the switch was armed for a time and that is over; None: it is not, or another process was quicker."""
         now = self._clocks.wall()
+        deed = self._deed(CLOCK, "", "kill", TIME_OVER)
 
         def ended(before: Snapshot) -> Snapshot:
             if before.killed or before.armed_until is None or before.armed_until > now:
                 raise _NotDue
-            return replace(before, killed=True, armed_until=None, changed_at=now, actor=CLOCK, reason=TIME_OVER)
+            after = replace(before, killed=True, armed_until=None, changed_at=now, actor=CLOCK, reason=TIME_OVER)
+            return noted(after, deed)
 
         try:
             return self.store.update(ended)
         except _NotDue:
             return None
 
-    def replace_rules(self, rules: Sequence[Rule], *, if_version: int | None = None) -> Snapshot:
+    def replace_rules(
+        self, rules: Sequence[Rule], *, if_version: int | None = None, actor: str = "", origin: str = ""
+    ) -> Snapshot:
         """Put these rules in the place of all others."""
         stored = self._stored(rules)
-        return self._change(lambda _before: stored, if_version)
+        names = ", ".join(map(_name, stored))
+        return self._change(lambda _before: stored, if_version, self._deed(actor, origin, "put_rules", names))
 
-    def put_rule(self, rule: Rule, *, if_version: int | None = None) -> Snapshot:
+    def put_rule(self, rule: Rule, *, if_version: int | None = None, actor: str = "", origin: str = "") -> Snapshot:
         """Add one rule, or put it in the place of the one with its name."""
         (stored,) = self._stored((rule,))
 
@@ -159,9 +170,9 @@ class Switch:
             position = names.index(rule.name)
             return (*before[:position], stored, *before[position + 1 :])
 
-        return self._change(put, if_version)
+        return self._change(put, if_version, self._deed(actor, origin, "put_rule", rule.name))
 
-    def delete_rule(self, name: str, *, if_version: int | None = None) -> Snapshot:
+    def delete_rule(self, name: str, *, if_version: int | None = None, actor: str = "", origin: str = "") -> Snapshot:
         """Take one rule away.
 
         Raises:
@@ -174,7 +185,7 @@ class Switch:
                 raise KeyError(name)
             return left
 
-        return self._change(without, if_version)
+        return self._change(without, if_version, self._deed(actor, origin, "delete_rule", name))
 
     def rules(self, snapshot: Snapshot) -> Rules:
         """The rules of a snapshot that have not expired: the run-time ones, or this service's own."""
@@ -227,11 +238,14 @@ class Switch:
         self._ends = settled
         return RuleSet(live, exemptions)
 
-    def _change(self, edit: Callable[[Rules], Rules], if_version: int | None) -> Snapshot:
+    def _deed(self, actor: str, origin: str, action: str, detail: str) -> Deed:
+        return Deed(self._clocks.wall(), actor, origin, action, detail, 0)
+
+    def _change(self, edit: Callable[[Rules], Rules], if_version: int | None, deed: Deed) -> Snapshot:
         def changed(before: Snapshot) -> Snapshot:
             if if_version is not None and if_version != before.version:
                 raise ConflictError(f"the rules have version {before.version}, not {if_version}: read them again")
-            return replace(before, rules=edit(self.rules(before)))
+            return noted(replace(before, rules=edit(self.rules(before))), deed)
 
         return self.store.update(changed)
 
@@ -276,6 +290,10 @@ class Switch:
 
 class _NotDue(Exception):  # noqa: N818  (a sign to ourselves)
     """Nothing is to be written."""
+
+
+def _by(actor: str, origin: str) -> str:
+    return f"{actor} from {origin}" if origin else actor
 
 
 def _parse(rules: Rules) -> list[Rule]:

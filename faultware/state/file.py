@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.errors import StoreError
-from faultware.state.store import KILLED, Snapshot, StoredRule, word
+from faultware.state.store import KILLED, Deed, Snapshot, StoredRule, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -231,7 +231,14 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         changed_at=_time(data["changed_at"]),
         actor=str(data["actor"]),
         reason=str(data["reason"]),
+        # A state that an earlier version has written has none.
+        deeds=tuple(map(_deed, data.get("deeds", ()))),
     )
+
+
+def _deed(data: Mapping[str, Any]) -> Deed:
+    texts = {name: str(data[name]) for name in ("actor", "origin", "action", "detail")}
+    return Deed(at=_time(data["at"]), before=_version(data["before"]), **texts)
 
 
 def _stored_rule(data: Mapping[str, Any]) -> StoredRule:

@@ -6,13 +6,17 @@ the refresher's thread. The request path only reads `signal[0]`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 KILLED = 1
+
+# So many deeds are remembered; each is written with every change of the state, so they must not be many or long.
+MAX_DEEDS = 64
+MAX_DEED_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,27 @@ class StoredRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Deed:
+    """What somebody did to the state. Kept with the state, so that every worker can tell what went through any other.
+
+    Args:
+        at: Wall-clock time in seconds.
+        actor: Who did it: a token's name, never its value.
+        origin: From where; empty where nobody knows.
+        action: `kill`, `arm`, `put_rules`, `put_rule` or `delete_rule`.
+        detail: The reason, or the names of the rules.
+        before: The version it found.
+    """
+
+    at: float
+    actor: str
+    origin: str
+    action: str
+    detail: str
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The shared state at one version.
 
@@ -41,6 +66,8 @@ class Snapshot:
         changed_at: Wall-clock time of the last kill or arm.
         actor: Who did that.
         reason: Why, in the actor's words.
+        deeds: The last changes, the newest last. The version that a deed led to is the next one's `before`, or this
+            snapshot's.
     """
 
     version: int
@@ -51,6 +78,7 @@ class Snapshot:
     changed_at: float = 0.0
     actor: str = ""
     reason: str = ""
+    deeds: tuple[Deed, ...] = ()
 
 
 class Signal(Protocol):
@@ -92,6 +120,12 @@ class Store(Protocol):
     def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
         """Raise the killed bit of `signal` at once, waiting for nothing, and then `update`."""
         ...
+
+
+def noted(after: Snapshot, deed: Deed) -> Snapshot:
+    """The state with a deed on its trail; the version is still the one that the deed found."""
+    deed = replace(deed, detail=deed.detail[:MAX_DEED_TEXT], before=after.version)
+    return replace(after, deeds=(*after.deeds, deed)[-MAX_DEEDS:])
 
 
 def word(snapshot: Snapshot) -> int:

@@ -105,7 +105,7 @@ class FaultMiddleware:
             rules = view.rules
             try:
                 has_field = not environ.keys().isdisjoint(view.header_names)
-                if has_field or (rules.has_query and environ.get("QUERY_STRING")):
+                if has_field or rules.has_raw or (rules.has_query and environ.get("QUERY_STRING")):
                     candidates = rules.candidates(EnvironRequest(environ, path))
                 else:
                     candidates = rules.find(path)

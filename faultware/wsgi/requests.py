@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from faultware.core.request import Request
+from faultware.core.request import SENT_AS_IT_IS, Request
 from faultware.runtime.injector import environ_key
 
 if TYPE_CHECKING:
@@ -36,6 +37,29 @@ class EnvironRequest(Request):
     def query_string(self) -> str:
         """What follows the question mark, not decoded."""
         return str(self._environ.get("QUERY_STRING", ""))
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent; put together again where the server does not keep it.
+
+        gunicorn and Werkzeug keep it as RAW_URI, uWSGI, waitress and mod_wsgi as REQUEST_URI.
+        """
+        environ = self._environ
+        raw: str | None = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+        if not raw:
+            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            # The bytes stand there as Latin-1, and each is quoted for itself.
+            return quote(path.encode("latin-1", "replace"), safe=SENT_AS_IT_IS)
+        if not raw.startswith("/"):
+            # A whole URL (RFC 9112, section 3.2.2): the path begins behind its authority.
+            _, _, rest = raw.partition("://")
+            raw = f"/{rest.partition('/')[2]}" if rest else raw
+        return raw.partition("?")[0].partition("#")[0]
+
+    @property
+    def scheme(self) -> str:
+        """The scheme by which the server was asked."""
+        return str(self._environ.get("wsgi.url_scheme", "http"))
 
     @property
     def client(self) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faultware import Abort
+from faultware import Abort, Rule
 from tests.asgi.server import Exchange, answer, http_scope, wrapped
 from tests.clocks import LoopTime
 from tests.strategies import requests as requests_near
@@ -157,5 +155,4 @@ def test_what_was_asked_before_does_not_change_an_outcome(data):
 
 def always(rule):
     """The same rule without chance, and with a fault that takes no time."""
-    given = {"percentage": 100, "count": None, "every": None, "sample_by": None, "lifetime_seconds": None}
-    return replace(rule, **given, delay=None, abort=Abort(503), raise_=None, hang=None)
+    return Rule(rule.name, rule.match, percentage=100, group=rule.group, abort=Abort(503))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultware.asgi.requests import ScopeRequest
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
 
@@ -183,3 +184,12 @@ def test_idle_every_message_passes_as_it_is(messages, options):
 
     time = LoopTime("asyncio")
     time.run(main)
+
+
+@pytest.mark.parametrize(("raw_path", "sent"), [(b"/%61", "/%61"), (b"/%61?x=1", "/%61"), (None, "/a"), (..., "/a")])
+def test_the_path_as_it_was_sent_comes_from_the_server_or_is_put_together_again(raw_path, sent):
+    scope = {**http_scope("/a", query="x=1"), "raw_path": raw_path, "scheme": "https"}
+    if raw_path is ...:
+        del scope["raw_path"]
+    request = ScopeRequest(scope, "/a")
+    assert (request.raw_path, request.target, request.scheme) == (sent, f"{sent}?x=1", "https")

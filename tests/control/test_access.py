@@ -25,7 +25,9 @@ ROUTES = (
     "/parse",
     "/explain",
     "/events",
+    "/audit",
     "/metrics",
+    "/openapi.json",
     "/nothing",
     "",
 )

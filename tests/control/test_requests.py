@@ -23,7 +23,9 @@ METHODS = {
     "/parse": "POST",
     "/explain": "POST",
     "/events": "GET, HEAD",
+    "/audit": "GET, HEAD",
     "/metrics": "GET, HEAD",
+    "/openapi.json": "GET, HEAD",
 }
 READS = [path for path, methods in METHODS.items() if "GET" in methods]
 

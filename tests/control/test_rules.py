@@ -159,9 +159,9 @@ def test_two_writers_who_have_seen_the_same_version_do_not_both_win(desk):
 def test_a_writer_who_is_overtaken_between_the_check_and_the_write_is_refused(desk, monkeypatch):
     real = desk.switch.put_rule
 
-    def overtaken(rule, *, if_version=None):
+    def overtaken(rule, **how):
         desk.switch.kill("somebody")
-        return real(rule, if_version=if_version)
+        return real(rule, **how)
 
     monkeypatch.setattr(desk.switch, "put_rule", overtaken)
     reply = desk("PUT", "/rules/new", RULE, if_match='"1"')

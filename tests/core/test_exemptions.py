@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from faultware.core.exemptions import CUSTOMARY, Exemptions
 from faultware.core.faults import Abort
-from faultware.core.matching import Match, PathMatch
+from faultware.core.matching import Match, PathMatch, TextMatch
 from faultware.core.rules import Rule
 
 
@@ -34,6 +36,18 @@ def test_other_paths_are_ordinary(path):
 @pytest.mark.parametrize("match", ["/health", PathMatch(exact="/health"), PathMatch(prefix="/health")])
 def test_a_rule_that_names_one_exactly_reaches_it(match):
     assert Exemptions().allow(_rule(match), "/health")
+
+
+@pytest.mark.parametrize("text", [TextMatch(exact="/health"), TextMatch(prefix="/health")])
+def test_a_rule_that_names_one_as_it_is_sent_reaches_it(text):
+    rules = [
+        Rule(match=match, percentage=1, abort=Abort(503))
+        for match in (Match(raw_path=text), Match(headers={":path": text}))
+    ]
+    assert all(Exemptions().allow(rule, "/health") for rule in rules)
+    assert not any(Exemptions().allow(rule, "/healthz") for rule in rules)
+    inverted = Rule(match=Match(raw_path=replace(text, invert=True)), percentage=1, abort=Abort(503))
+    assert not Exemptions().allow(inverted, "/health")
 
 
 @pytest.mark.parametrize("match", [PathMatch(regex="/health"), PathMatch(glob="/healt*"), PathMatch(suffix="/health")])

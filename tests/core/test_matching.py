@@ -21,11 +21,19 @@ from tests.strategies import matches, requests
         ({"contains": "lu"}, ["blue", "lu"], ["bLue"]),
         ({"regex": "b.*e"}, ["blue", "be"], ["blues", "a blue"]),
         ({"exact": "blue", "ignore_case": True}, ["BLUE", "blue"], ["blues"]),
-        ({"exact": "straße", "ignore_case": True}, ["STRASSE"], ["strase"]),
+        ({"exact": "straße", "ignore_case": True}, ["STRAße"], ["STRASSE", "straẞe"]),
+        ({"exact": "É", "ignore_case": True}, ["É"], ["é"]),
         ({"prefix": "BL", "ignore_case": True}, ["blue"], ["lue"]),
         ({"suffix": "UE", "ignore_case": True}, ["blue"], ["blues"]),
         ({"contains": "LU", "ignore_case": True}, ["blue"], ["bue"]),
         ({"regex": "B.*E", "ignore_case": True}, ["blue"], ["blues"]),
+        ({"one_of": ("blue", "")}, ["blue", ""], ["green", "blue,"]),
+        (
+            {"range": (-3, 8)},
+            ["-3", "7", "+3", "007", " 5\t"],
+            ["8", "-4", "", "5a", "1.5", "0x1", "1_0", "٣", "9" * 99],
+        ),
+        ({"range": (2**63 - 2, 2**63 - 1)}, [str(2**63 - 2)], [str(2**63 - 1), str(2**64)]),
     ],
 )
 def test_a_text_condition_holds_for_these_and_not_for_those(condition, accepted, refused):
@@ -43,6 +51,24 @@ def test_a_text_condition_holds_for_these_and_not_for_those(condition, accepted,
 def test_a_missing_header_never_matches_a_value_inverted_or_not(kind):
     assert not TextMatch(**{kind: "x"}).accepts(())
     assert not TextMatch(**{kind: "x"}, invert=True).accepts(())
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ({"exact": ""}, True),
+        ({"exact": "x"}, False),
+        ({"exact": "x", "invert": True}, True),
+        ({"exact": "", "invert": True}, False),
+        ({"regex": ".*"}, True),
+        ({"one_of": ("x", "")}, True),
+        ({"one_of": ("x",), "invert": True}, True),
+    ],
+)
+def test_a_missing_value_counts_as_an_empty_one_where_the_condition_says_so(condition, holds):
+    match = TextMatch(**condition, absent_is_empty=True)
+    assert match.accepts(()) is holds
+    assert match.accepts(("",)) is holds
 
 
 def test_a_repeated_header_matches_if_any_line_does_and_inverted_if_none_does():
@@ -71,7 +97,10 @@ def test_presence_can_be_asked_for_denied_and_inverted(present, invert, values, 
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ({}, "nothing says what to compare with (give exactly one of exact, prefix, suffix, contains, regex, present)"),
+        (
+            {},
+            "(give exactly one of exact, prefix, suffix, contains, regex, one_of, range, present)",
+        ),
         ({"exact": "a", "prefix": "a"}, "exact and prefix exclude each other"),
         ({"present": "yes"}, "present: 'yes' is not true or false"),
         (
@@ -84,6 +113,17 @@ def test_presence_can_be_asked_for_denied_and_inverted(present, invert, values, 
         ({"regex": ""}, "regex: an empty text matches everything"),
         ({"regex": "(?=x)"}, "look-around"),
         ({"contains": "x" * 1025}, "contains: 1025 characters are too many"),
+        ({"one_of": ()}, "one_of: this is no choice (1 to 64 texts)"),
+        ({"one_of": "ab"}, "one_of: this is no choice (1 to 64 texts)"),
+        ({"one_of": ("a",) * 65}, "one_of: this is no choice (1 to 64 texts)"),
+        ({"one_of": ("a", 7)}, "one_of: 7 is not a text (quote it)"),
+        ({"one_of": ("a",), "ignore_case": True}, "ignore_case means nothing beside one_of (leave it out)"),
+        ({"range": (1,)}, "range: this is no range (two whole numbers of 64 bits: [200, 300])"),
+        ({"range": (0, 2**63)}, "range: this is no range (two whole numbers of 64 bits: [200, 300])"),
+        ({"range": (False, 3)}, "range: this is no range (two whole numbers of 64 bits: [200, 300])"),
+        ({"range": (3, 3)}, "no number lies from 3 on and below 3 (the second number is not part of the range)"),
+        ({"range": (0, 9), "absent_is_empty": True}, "absent_is_empty means nothing beside range (leave it out)"),
+        ({"present": True, "absent_is_empty": True}, "absent_is_empty means nothing beside present (leave it out)"),
     ],
 )
 def test_a_text_condition_that_says_nothing_or_too_much_is_refused(condition, message):
@@ -98,6 +138,8 @@ REQUEST = Request(
     query_string="user=7&flag=a%20b&flag=c",
     headers=[("Host", "Shop.Example:443"), ("X-Canary", "1"), ("x-canary", "2"), ("Cookie", "session=abc")],
     client="10.0.0.7",
+    raw_path="/v1/p%61y/7",
+    scheme="https",
 )
 
 
@@ -127,6 +169,22 @@ REQUEST = Request(
         ({"client": "10.0.0.7"}, []),
         ({"client": ["192.168.0.0/16", "10.0.0.0/8"]}, []),
         ({"client": ["10.0.1.0/24"]}, ["client"]),
+        ({"headers": {"x-canary": [TextMatch(exact="1"), TextMatch(exact="2")]}}, []),
+        ({"headers": {"x-canary": [TextMatch(prefix="1"), TextMatch(exact="1", invert=True)]}}, ["headers.x-canary"]),
+        ({"headers": {":path": "/v1/p%61y/7?user=7&flag=a%20b&flag=c"}}, []),
+        ({"headers": {":path": TextMatch(prefix="/pay")}}, ["headers.:path"]),
+        ({"headers": {":path": [TextMatch(prefix="/v1"), TextMatch(suffix=".png", invert=True)]}}, []),
+        ({"headers": {":method": TextMatch(exact="GET", invert=True)}}, []),
+        ({"headers": {":scheme": "http"}}, ["headers.:scheme"]),
+        ({"headers": {":Authority": "Shop.Example:443"}}, []),
+        ({"headers": {":authority": "shop.example"}}, ["headers.host"]),
+        ({"host": TextMatch(one_of=("Shop.Example.", "x"))}, []),
+        ({"raw_path": "/v1/p%61y/7"}, []),
+        ({"raw_path": "/pay/7"}, ["raw_path"]),
+        ({"raw_path": TextMatch(prefix="/v1/P", ignore_case=True)}, []),
+        ({"raw_query": {"flag": "a%20b"}}, []),
+        ({"raw_query": {"flag": "c"}}, ["raw_query.flag"]),
+        ({"raw_query": {"fl%61g": TextMatch(present=True)}}, ["raw_query.fl%61g"]),
         ({"path": "/x", "methods": ["GET"], "client": "::1"}, ["path", "methods", "client"]),
     ],
 )
@@ -183,6 +241,12 @@ def test_a_request_without_a_host_fails_every_host_condition_but_absence():
         ({"headers": {"x canary": "1"}}, "headers.x canary: 'x canary' is not a header name"),
         ({"headers": {"": "1"}}, "headers: '' is not a name"),
         ({"headers": {"X-A": "1", "x-a": "2"}}, "headers: one header is named twice (header names ignore case)"),
+        ({"headers": {":path": "/", ":PATH": "/x"}}, "headers: one header is named twice (header names ignore case)"),
+        ({"headers": {"host": "a", ":authority": "b"}}, "headers: one header is named twice"),
+        (
+            {"headers": {":status": "1"}},
+            "headers.:status: ':status' is not a header name (letters, digits and -; or one",
+        ),
         ({"headers": {"x-a": 1}}, "headers.x-a.exact: 1 is not a text"),
         ({"query": {7: "1"}}, "query: 7 is not a name"),
         ({"query": {f"f{number}": "1" for number in range(65)}}, "query: 65 conditions are too many (at most 64)"),

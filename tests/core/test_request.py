@@ -50,6 +50,26 @@ def test_query_fields_are_decoded_as_a_framework_would(query_string, fields):
     assert Request(query_string=query_string).query == fields
 
 
+@pytest.mark.parametrize(
+    ("query_string", "fields"),
+    [
+        ("", {}),
+        ("a=1&a=2", {"a": ("1",)}),
+        ("a", {"a": ("",)}),
+        ("a%20b=c+d", {"a%20b": ("c+d",)}),
+        ("a=b=c&&b", {"a": ("b=c",), "b": ("",)}),
+    ],
+)
+def test_the_raw_query_is_not_decoded_and_knows_first_values_only(query_string, fields):
+    assert Request(query_string=query_string).raw_query == fields
+
+
+def test_the_target_is_what_was_sent_or_else_what_would_have_been():
+    assert Request(path="/a", raw_path="/%61", query_string="b=%20").target == "/%61?b=%20"
+    assert Request(path="/a b/é?").target == "/a%20b/%C3%A9%3F"
+    assert Request().scheme == "http"
+
+
 def test_a_query_of_too_many_fields_is_read_no_further():
     request = Request(query_string="&".join(f"f{number}=1" for number in range(MAX_FIELDS + 5)))
     assert len(request.query) == MAX_FIELDS

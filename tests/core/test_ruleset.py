@@ -68,6 +68,7 @@ def test_no_rule_matches_on_a_quiet_path_unless_a_field_brings_it_in(data):
                 client=model.client,
             )
             has_field = request.has_header(rule_set.header_names) or (rule_set.has_query and request.query_string)
+            has_field = has_field or rule_set.has_raw
             assert has_field or not _scan(rule_set, request)
     assert not rule_set.quiet.keys() & rule_set.known.keys()
 
@@ -80,7 +81,7 @@ def test_what_is_known_of_a_path_are_all_rules_that_are_filed_under_no_field(rul
     found = rule_set.find(request.path)
     for entry in _scan(rule_set, request):
         match = entry.rule.match
-        assert entry in found or match.headers or match.query or match.cookies
+        assert entry in found or match.headers or match.query or match.cookies or match.raw_path
 
 
 MANY = 10_000
@@ -103,6 +104,23 @@ FILED = {
     "regex with a header": (
         lambda n: Match(PathMatch(regex="/s.*"), headers={f"x-{n:05d}": TextMatch(present=True)}),
         lambda n: Request(path="/shop", headers=[(f"x-{n:05d}", "1")]),
+    ),
+    "raw path": (lambda n: Match(raw_path=f"/shop/%{n:05d}"), lambda n: Request(raw_path=f"/shop/%{n:05d}")),
+    "raw prefix": (
+        lambda n: Match(raw_path=TextMatch(prefix=f"/shop/%{n:05d}")),
+        lambda n: Request(raw_path=f"/shop/%{n:05d}/x"),
+    ),
+    "target": (
+        lambda n: Match(headers={":path": f"/shop/{n:05d}?a=%20"}),
+        lambda n: Request(path=f"/shop/{n:05d}", query_string="a=%20"),
+    ),
+    "target prefix": (
+        lambda n: Match(headers={":path": TextMatch(prefix=f"/shop/{n:05d}")}),
+        lambda n: Request(path=f"/shop/{n:05d}xyz"),
+    ),
+    "target prefix with query": (
+        lambda n: Match(headers={":path": TextMatch(prefix=f"/shop/{n:05d}?a")}),
+        lambda n: Request(path=f"/shop/{n:05d}", query_string="abc"),
     ),
     "query": (lambda n: Match(query={"user": f"{n:05d}"}), lambda n: Request(query_string=f"user={n:05d}")),
     "cookie": (

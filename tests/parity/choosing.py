@@ -25,6 +25,29 @@ CHOOSING = (
         (get("/pay"), aborts(503, "b;abort")),
     ),
     scenario(
+        "a rule of a group without a fault spares what it matches the rest of the group",
+        [
+            Rule("a", Match(PathMatch(prefix="/pay/free")), percentage=100, group="g"),
+            Rule("b", Match("/pay"), percentage=100, abort=Abort(503), group="g"),
+        ],
+        (get("/pay/free"), passes()),
+        (get("/pay"), aborts(503, "b;abort")),
+    ),
+    scenario(
+        "a path as it was sent",
+        [
+            Rule("a", Match(raw_path=TextMatch(prefix="/sent/%C3")), percentage=100, abort=Abort(503)),
+            Rule("b", Match(headers={":path": "/both?a=%20"}), percentage=100, abort=Abort(500)),
+            Rule("c", Match(raw_query={"a": "%20"}, headers={":method": "POST"}), percentage=100, abort=Abort(502)),
+        ],
+        (get("/sent/é"), aborts(503, "a;abort")),
+        (get("/sent/e"), passes()),
+        (Ask("GET /both?a=%20"), aborts(500, "b;abort")),
+        (Ask("GET /both?a=+"), passes()),
+        (Ask("POST /other?a=%20&a=1"), aborts(502, "c;abort")),
+        (Ask("POST /other?a=1&a=%20"), passes()),
+    ),
+    scenario(
         "a fault rolls its own percentage after its rule's",
         Rule("r", Match("/pay"), percentage=50, delay=Delay(1, percentage=30), abort=Abort(503, percentage=10)),
         (get("/pay"), passes()),

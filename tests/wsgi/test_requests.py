@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from faultware import Abort, Match, Rule, TextMatch
+from faultware.wsgi.requests import EnvironRequest
 from tests.clocks import EventTime
 from tests.strategies import requests as requests_near
 from tests.strategies import rule_lists
@@ -52,6 +52,22 @@ def test_a_rule_means_the_path_below_the_mount(path, root, status):
     app = wrapped(Application(), "/pay 100% abort 503")
     for _ in range(2):
         assert ask(app, path, root=root).status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "sent"),
+    [
+        ({}, "/m/a%20b/%C3%A9"),
+        ({"RAW_URI": "/m/%61?x=1"}, "/m/%61"),
+        ({"REQUEST_URI": "/m/%61#x"}, "/m/%61"),
+        ({"RAW_URI": "http://shop.example/m/%61?x=/"}, "/m/%61"),
+        ({"RAW_URI": "http://shop.example"}, "/"),
+        ({"RAW_URI": "*"}, "*"),
+    ],
+)
+def test_the_path_as_it_was_sent_comes_from_the_server_or_is_put_together_again(more, sent):
+    environ = environment("/a b/é", root="/m", **more)
+    assert EnvironRequest(environ, "/a b/é").raw_path == sent
 
 
 @pytest.mark.parametrize("spelling", ["", None])
@@ -251,5 +267,4 @@ def test_what_was_asked_before_does_not_change_an_outcome(data):
 
 def always(rule):
     """The same rule without chance, and with a fault that takes no time."""
-    given = {"percentage": 100, "count": None, "every": None, "sample_by": None, "lifetime_seconds": None}
-    return replace(rule, **given, delay=None, abort=Abort(503), raise_=None, hang=None)
+    return Rule(rule.name, rule.match, percentage=100, group=rule.group, abort=Abort(503))

@@ -1,0 +1,137 @@
+"""What is answered, in JSON Schema (2020-12). Objects may gain members in later versions; those here stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSON: Final = ("application/json",)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A success.
+
+    Args:
+        description: What it says.
+        schema: Of its body; None: it has none.
+        content_types: In which it may come.
+        has_tag: Whether it carries the version as its ETag.
+    """
+
+    description: str
+    schema: Mapping[str, Any] | None = None
+    content_types: tuple[str, ...] = JSON
+    has_tag: bool = False
+
+
+def _object(members: Mapping[str, Any], *, needs: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """An object with these members; `needs` are those that never miss, left out: all."""
+    return {"type": "object", "properties": dict(members), "required": list(members if needs is None else needs)}
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items)}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_TEXT: Final = {"type": "string"}
+_WHOLE: Final = {"type": "integer", "minimum": 0}
+_NUMBER: Final = {"type": "number"}
+_FLAG: Final = {"type": "boolean"}
+_TIME: Final = {"type": "number", "description": "Seconds since the epoch."}
+_PERHAPS: Final = {"type": ["string", "null"]}
+_STATE: Final = {"enum": ["armed", "killed"]}
+_WORKER: Final = _object({"host": _TEXT, "pid": _WHOLE})
+
+_ALWAYS: Final = {"state": _STATE, "rules": _WHOLE, "active_faults": _WHOLE, "version": _WHOLE}
+_STATUS: Final = _object(
+    {
+        **_ALWAYS,
+        "since": _TIME,
+        "by": _TEXT,
+        "reason": _TEXT,
+        "armed_until": {"type": ["number", "null"]},
+        "dry_run": _FLAG,
+        "max_active_faults": _WHOLE,
+        "held": _WHOLE,
+        "reload_successful": _FLAG,
+        "store": _TEXT,
+        "worker": _WORKER,
+        "warning": {**_TEXT, "description": "What a kill that holds could not write down."},
+    },
+    needs=tuple(_ALWAYS),
+)
+_EXPLAINED: Final = _object(
+    {
+        "name": _TEXT,
+        "rule": _TEXT,
+        "matches": _FLAG,
+        "failed": _list(_TEXT),
+        "hindrance": _PERHAPS,
+        "takes_part": _FLAG,
+        "rolls": _list(_TEXT),
+        "faults": _list(_TEXT),
+        "expires_in": _PERHAPS,
+        "matched": _WHOLE,
+        "rolled": _WHOLE,
+        "injected": _WHOLE,
+    }
+)
+_EVENT: Final = _object({"sequence": _WHOLE, "type": _TEXT, "at": _TIME})
+_DEED: Final = _object(
+    {
+        "at": _TIME,
+        "actor": _TEXT,
+        "origin": _TEXT,
+        "action": {"enum": ["kill", "arm", "put_rules", "put_rule", "delete_rule"]},
+        "detail": _TEXT,
+        "version_before": _WHOLE,
+        "version_after": _WHOLE,
+    }
+)
+
+SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Status": _STATUS,
+    "Explanation": _object(
+        {
+            "state": _STATE,
+            "request": _object({"method": _TEXT, "path": _TEXT, "query": _TEXT}),
+            "chance_percentage": _NUMBER,
+            "rules": _list(_EXPLAINED),
+        }
+    ),
+    "Events": _object({"events": _list(_EVENT), "lost": _WHOLE, "worker": _WORKER}),
+    "Audit": _object({"entries": _list(_DEED)}),
+    "Problem": _object(
+        {
+            "type": {"const": "about:blank"},
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {**_TEXT, "description": "What is wrong with this request, for a person."},
+            "where": {**_TEXT, "description": "The place in the body."},
+            "hint": {**_TEXT, "description": "What would be right."},
+        },
+        needs=("type", "title", "status", "detail"),
+    ),
+}
+
+STATUS: Final = Shape("The state of the switch, and of the worker that answers.", _ref("Status"), has_tag=True)
+RULES: Final = Shape("All rules in force.", _object({"rules": _list(_ref("Rule"))}), has_tag=True)
+RULE: Final = Shape("The rule.", _ref("Rule"), has_tag=True)
+NEW_RULE: Final = Shape("The rule, which is new.", _ref("Rule"), has_tag=True)
+GONE: Final = Shape("The rule is gone.")
+PARSED: Final = Shape("The same rules in both forms.", _object({"rules": _list(_ref("Rule")), "lines": _list(_TEXT)}))
+EXPLAINED: Final = Shape("Each rule, and what becomes of it.", _ref("Explanation"))
+EVENTS: Final = Shape("The events of the worker that answers, the oldest first.", _ref("Events"))
+AUDIT: Final = Shape("The last changes, the newest last.", _ref("Audit"), has_tag=True)
+METRICS: Final = Shape(
+    "faultware's metrics, in the format that Accept asks for.", _TEXT, ("text/plain", "application/openmetrics-text")
+)
+DOCUMENT: Final = Shape("This document.", {"type": "object"})
