@@ -68,6 +68,25 @@ def _waitress(app: str, port: int, *more: str) -> list[str]:
     return [sys.executable, script, "--listen", f"127.0.0.1:{port}", "--threads", "8", *more, app]
 
 
+def _daphne(app: str, port: int, *more: str) -> list[str]:
+    return [*_python("daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0", *more), app]
+
+
+def _werkzeug(app: str, port: int, *more: str) -> list[str]:
+    return _python("tests.servers.run_werkzeug", app, str(port), *more)
+
+
+def _cheroot(app: str, port: int, *more: str) -> list[str]:
+    return [*_python("cheroot", "--bind", f"127.0.0.1:{port}", *more), app]
+
+
+def _uwsgi(app: str, port: int, *more: str) -> list[str]:
+    script = str(Path(sys.executable).with_name("pyuwsgi"))
+    way, *rest = more
+    words = ("--module", app, "--die-on-term", "--need-app", "--disable-logging", "--threads", "8")
+    return [sys.executable, script, way, f"127.0.0.1:{port}", *words, *rest]
+
+
 @dataclass(frozen=True)
 class Kind:
     """A way to serve an application.
@@ -91,6 +110,8 @@ SERVERS = {
     "hypercorn-trio": Kind("asgi", _hypercorn, ("--worker-class", "trio")),
     "granian": Kind("asgi", _granian, ("--interface", "asgi")),
     "granian-4": Kind("asgi", _granian, ("--interface", "asgi", "--workers", "4")),
+    "daphne": Kind("asgi", _daphne),
+    "gunicorn-asgi": Kind("asgi", _gunicorn, ("-k", "asgi")),
     "gunicorn-uvicorn": Kind("asgi", _gunicorn, ("-k", "uvicorn_worker.UvicornWorker")),
     "gunicorn-sync": Kind("wsgi", _gunicorn, ("-k", "sync", "-w", "2")),
     "gunicorn-gthread": Kind("wsgi", _gunicorn, ("-k", "gthread", "--threads", "8")),
@@ -99,6 +120,11 @@ SERVERS = {
     "gunicorn-4-preload": Kind("wsgi", _gunicorn, ("-w", "4", "--preload")),
     "granian-wsgi": Kind("wsgi", _granian, ("--interface", "wsgi", "--blocking-threads", "8")),
     "waitress": Kind("wsgi", _waitress),
+    "werkzeug": Kind("wsgi", _werkzeug),
+    "cheroot": Kind("wsgi", _cheroot),
+    "uwsgi-http-socket": Kind("wsgi", _uwsgi, ("--http-socket",)),
+    # With a router process between the client and the application.
+    "uwsgi-http": Kind("wsgi", _uwsgi, ("--http",)),
 }
 
 

@@ -19,12 +19,18 @@ KINDS = (
     "uvicorn-h11",
     "hypercorn",
     "granian",
+    # Not daphne: it has no lifespan, and without that the example has no database.
+    "gunicorn-asgi",
     "gunicorn-uvicorn",
     "gunicorn-sync",
     "gunicorn-gthread",
     "gunicorn-gevent",
     "granian-wsgi",
     "waitress",
+    "werkzeug",
+    "cheroot",
+    "uwsgi-http-socket",
+    "uwsgi-http",
 )
 EXAMPLES = {"asgi": ("fastapi_app", "main:app"), "wsgi": ("flask_app", "app:app")}
 SETTINGS = {"FAULTWARE_RULES": "/payments header:x-chaos=1 100% abort 503 as down"}
@@ -78,6 +84,8 @@ def test_a_connection_stays_in_step_when_an_aborted_request_had_a_body_nobody_re
         first = wire.read()
         assert first is not None
         assert (first.status, first.headers["faultware-fault"]) == (503, "down;abort")
+        if first.headers.get("connection") == "close":
+            return
         second = wire.read()
         if second is not None:  # some servers end the connection instead, which is as clean
             assert (second.status, json.loads(second.body)) == (200, {"anvil": "49.90"})
@@ -92,6 +100,8 @@ def test_an_aborted_request_leaves_its_connection_usable_where_the_server_keeps_
             if reply is None:  # the server has ended the connection, after a whole answer
                 break
             assert reply.status == status
+            if reply.headers.get("connection") == "close":
+                break
 
 
 def test_an_aborted_head_request_has_a_length_and_no_body(server: Server):
