@@ -75,7 +75,7 @@ def values(kind: Kind) -> SearchStrategy[Any]:
         case Text():
             return st.text(max_size=8)
         case Json():
-            return _JSON
+            return st.dictionaries(st.text(max_size=3), _JSON, max_size=3)
 
 
 @st.composite

@@ -85,7 +85,7 @@ def read_value(kind: Kind, value: object) -> Any:
                 raise RuleError(f"{shown(value)} is not a list", hint="write [name]")
             return cast("list[str]", value)
         case Json() if isinstance(value, str):
-            raise RuleError(f"{shown(value)} is a text", hint="write the JSON value itself, without quotes")
+            raise RuleError(f"{shown(value)} is a text", hint="write the mapping itself, without quotes")
         case Whole() | Word() | Text() | Json():
             return value
 
@@ -196,7 +196,7 @@ def kind_schema(kind: Kind) -> Schema:
         case Text():
             return {"type": "string"}
         case Json():
-            return {}
+            return {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ def _from_text(field: FieldForm, text: str) -> Any:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            raise RuleError(f"{shown(text)} is not JSON", hint="without blanks; a document can say more") from None
+            raise RuleError(
+                f"{shown(text)} is not JSON", hint="an object without blanks; a document can say more"
+            ) from None
         return kind.check(value, field.form.key)
     return kind.check(read_value(kind, value), field.form.key)
 

@@ -165,7 +165,7 @@ class ReplaceBody:
 
     Args:
         text: The new body.
-        merge_patch: In its place: a JSON value, as data or text. A body that is no JSON, compressed or beyond 1 MiB is
+        merge_patch: In its place: a JSON object, as data or text. A body that is no JSON, compressed or beyond 1 MiB is
             left alone.
         content_type: Of the new body; left out: the application's.
         percentage: Rolled after the rule's own percentage.

@@ -280,16 +280,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON value; kept as compact text, so that faults stay hashable."""
+    """A JSON object; kept as compact text, so that faults stay hashable."""
 
     def check(self, value: Any, where: str) -> str:
         """The value as text; a text is taken for such a text. Raises `RuleError`."""
         try:
-            data = json.loads(value) if isinstance(value, str) else value
+            data: object = json.loads(value) if isinstance(value, str) else value
             text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             length = len(text.encode())
         except (TypeError, ValueError, RecursionError) as error:
             raise RuleError(f"this is no JSON: {error}", where=where) from None
+        if not isinstance(data, dict):
+            raise RuleError("this is no JSON object", where=where, hint="such as {field: null}")
         if length > MAX_TEXT_BODY:
             raise RuleError("the JSON is too long", where=where, hint=f"at most {MAX_TEXT_BODY} bytes")
         return text
