@@ -1,21 +1,22 @@
 """The steps that an adapter is told to take while a response passes, and the shape of what tells them.
 
-A `Stage` is fed what the application sends: a head, pieces of a body, the end. For each it yields effects, lazily. Time
-comes in as `now`, and a `Wait` names the time until which nothing more is to be done, so stages keep no clock and
-errors do not add up. Several stages in a row are one (`Chain`). When the switch is killed, `release` gives what is
-still held, as the application sent it, and from then on the adapter passes everything by.
+A `Stage` is fed what the application sends: a head, pieces of a body, the end. For each it yields effects, lazily. A
+`Wait` names the time until which nothing more is to be done, on the clock that the stage was given, so that errors do
+not add up. Adapters drive a `Chain` of stages (`core.shaping.chain`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
 Lines: TypeAlias = tuple[tuple[str, str], ...]
+Clock: TypeAlias = Callable[[], float]
+Data: TypeAlias = bytes | bytearray | memoryview
+
+# What a stage keeps at most, where it has to know the whole body; and the largest piece that is cut from a larger one.
+MAX_KEPT: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,29 @@ class Head:
         """The same with one more line."""
         return Head(self.status, (*self.headers, (name, value)), self.reason)
 
+    def with_length(self, length: int) -> Head:
+        """The same for a body of another length.
+
+        Where the body is sent in chunks, none is announced (RFC 9112, section 6.2).
+        """
+        bare = self.without("content-length")
+        return bare if self.get("transfer-encoding") else bare.with_line("content-length", str(length))
+
     @property
     def length(self) -> int | None:
         """What Content-Length says, if it says a number."""
         value = (self.get("content-length") or "").strip()
         return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+
+    @property
+    def media_type(self) -> str:
+        """The content type without parameters, in lower case; empty if there is none."""
+        return (self.get("content-type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the body is compressed, so that its bytes are not those of its content type."""
+        return (self.get("content-encoding") or "identity").strip().lower() != "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +80,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a piece of the body."""
+    """Send a piece of the body, which is not empty."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing more until a time on the injector's monotonic clock, in seconds."""
+    """Do nothing more until a time on the clock, in seconds."""
 
     until: float
 
@@ -82,7 +101,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Write these bytes to the connection past the server, which is never told of a response. A `Cut` follows."""
+    """Write these bytes to the connection past the server, which is never told of a response: there is no `Start`.
+
+    More of them may follow, with waits in between; the last effect is a `Cut`.
+    """
 
     data: bytes
 
@@ -94,91 +116,96 @@ Effects: TypeAlias = Iterator[Effect]
 class Stage:
     """Passes everything by. What a stage does otherwise, its class says.
 
-    A stage that holds something back keeps it in `held_head` and `held`, and lets it go there once it has yielded it
-    (or something in its place), so that `release` gives exactly what has not been passed on.
+    Whenever a stage yields, `held_head` and `held` are exactly what it was fed and has not passed on: what it yields
+    has left them before, so that nothing is lost and nothing comes twice if it is released just then.
     """
+
+    # What the stage has sent binds it: it has to go on after a release. Who was promised four bytes gets four.
+    is_bound = False
 
     def __init__(self) -> None:
         self.held_head: Head | None = None
-        self.held = b""
+        self.held: Data = b""
 
-    def start(self, head: Head, now: float) -> Effects:  # noqa: ARG002
+    def start(self, head: Head) -> Effects:
         """The application has sent its head."""
         yield Start(head)
 
-    def feed(self, data: bytes, now: float) -> Effects:  # noqa: ARG002
+    def feed(self, data: bytes) -> Effects:
         """The application has sent a piece of its body, which is not empty."""
         yield Send(data)
 
-    def finish(self, now: float) -> Effects:  # noqa: ARG002
-        """The body is complete. An adapter ends the response after these effects."""
+    def finish(self) -> Effects:
+        """The body is complete."""
         return iter(())
 
-    def release(self) -> tuple[Head | None, bytes]:
-        """What is held back, as it came; the stage holds nothing afterwards."""
-        head, data = self.held_head, self.held
-        self.held_head, self.held = None, b""
-        return head, data
+    def release(self) -> Effects:
+        """Let go of what is held, as it came. From now on the stage is not fed any more, unless it is bound."""
+        head, self.held_head = self.held_head, None
+        if head is not None:
+            yield Start(head)
+        yield from self.let_go()
+
+    def let_go(self) -> Effects:
+        """Pass on all that is held of the body, in pieces that are not too large."""
+        view = memoryview(self.held)
+        while view:
+            self.held = view[MAX_KEPT:]
+            yield Send(bytes(view[:MAX_KEPT]))
+            view = memoryview(self.held)
+        self.held = b""
 
 
-class Chain(Stage):
-    """Several stages in a row: what one yields, the next is fed.
+class BodyStage(Stage):
+    """Acts on bodies alone: where the protocol allows none (RFC 9110, section 6.4.1), everything passes by.
 
     Args:
-        stages: The first is fed by the application.
+        method: Of the request.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, method: str) -> None:
         super().__init__()
-        self._stages = tuple(stages)
-        self._is_over = False
+        self._method = method
+        self.acts = False
 
-    def start(self, head: Head, now: float) -> Effects:
-        """The application has sent its head."""
-        return self._through(0, iter((Start(head),)), now)
+    def start(self, head: Head) -> Effects:
+        """Find out whether there can be a body."""
+        self.acts = may_have_body(self._method, head.status)
+        if self.acts:
+            yield from self.begin(head)
+        else:
+            yield Start(head)
 
-    def feed(self, data: bytes, now: float) -> Effects:
-        """The application has sent a piece of its body."""
-        return self._through(0, iter((Send(data),)), now)
+    def feed(self, data: bytes) -> Effects:
+        """A piece of the body."""
+        if self.acts:
+            yield from self.take(data)
+        else:
+            yield Send(data)
 
-    def finish(self, now: float) -> Effects:
-        """The body is complete: for the first stage, then for the next one behind what it still had."""
-        for index, stage in enumerate(self._stages):
-            for effect in self._through(index + 1, stage.finish(now), now):
-                now = max(now, effect.until) if isinstance(effect, Wait) else now
-                yield effect
+    def finish(self) -> Effects:
+        """The end of the body."""
+        if self.acts:
+            yield from self.end()
 
-    def release(self) -> tuple[Head | None, bytes]:
-        """What all stages hold back: the last one holds what came first."""
-        heads, data = zip(*(stage.release() for stage in reversed(self._stages)), strict=True)
-        return next((head for head in heads if head is not None), None), b"".join(data)
+    def begin(self, head: Head) -> Effects:
+        """The head of a response that may have a body."""
+        yield Start(head)
 
-    def _through(self, index: int, effects: Effects, now: float) -> Effects:
-        """Feed effects to the stages from one on; after a wait, time has passed for those behind it."""
-        if index == len(self._stages):
-            for effect in effects:
-                if self._is_over:
-                    return
-                self._is_over = isinstance(effect, Cut)
-                yield effect
-            return
-        stage = self._stages[index]
-        for effect in effects:
-            match effect:
-                case Start(head):
-                    inner = self._through(index + 1, stage.start(head, now), now)
-                case Send(data):
-                    inner = self._through(index + 1, stage.feed(data, now), now)
-                case Wait(until):
-                    now = max(now, until)
-                    yield effect
-                    continue
-                case Cut() | Raw():
-                    yield effect
-                    continue
-                case _ as unknown:
-                    assert_never(unknown)
-            for outcome in inner:
-                if isinstance(outcome, Wait):
-                    now = max(now, outcome.until)
-                yield outcome
+    def take(self, data: bytes) -> Effects:
+        """A piece of it."""
+        yield Send(data)
+
+    def end(self) -> Effects:
+        """Its end."""
+        return iter(())
+
+
+def is_bodiless(status: int) -> bool:
+    """Whether a response with this status has no body, whatever the request was (RFC 9110, sections 15.3 and 15.4)."""
+    return status in (204, 205, 304)
+
+
+def may_have_body(method: str, status: int) -> bool:
+    """Whether a response to a request with this method can have a body."""
+    return method != "HEAD" and not is_bodiless(status)
