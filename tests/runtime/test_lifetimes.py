@@ -133,9 +133,11 @@ def test_a_worker_that_starts_behind_a_jump_is_armed_for_an_hour_at_most(time):
     assert lives(make_switch("/x 10% abort 503 as b", time=time, store=store), time) == {"b": HOUR}
 
 
-def test_a_stored_rule_without_an_end_has_none(time):
+def test_a_stored_rule_without_an_end_has_none_while_the_service_still_starts_with_it(time):
     stored = (StoredRule({"name": "a", "percentage": 1, "abort": {"status": 503}}, None),)
-    assert lives(make_switch(time=time, store=memory(rules=stored)), time) == {"a": math.inf}
+    same = make_switch("/x 10% abort 503 as a", time=time, store=memory(rules=stored))
+    assert lives(same, time) == {"a": math.inf}
+    assert lives(make_switch(time=time, store=memory(rules=stored)), time) == {}
 
 
 # Tallies.

@@ -78,7 +78,8 @@ def test_the_last_rules_of_a_store_that_fails_expire_all_the_same(time):
 def test_rules_in_the_store_that_cannot_be_used_keep_the_last_ones(time, heard):
     injector = make_injector(PAY, time=time, heard=heard)
     ask(injector)
-    nonsense = (StoredRule({"name": "bad", "percentage": 1, "explode": True}, None),)
+    later = injector.clocks.wall() + 60
+    nonsense = (StoredRule({"name": "bad", "percentage": 1, "explode": True}, later),)
     injector.switch.store.update(lambda before: replace(before, rules=nonsense))
     for _ in range(2):
         injector.tick()
