@@ -66,7 +66,7 @@ class FaultMiddleware:
         self._injector: Injector | None = None
         self._route = route_of(app)
         try:
-            service = build(options)
+            service = build(options, "asgi")
         except ConfigurationError as error:
             self._refusal = f"faultware is misconfigured: {error}"
             _log.critical("%s", self._refusal)

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
     allow_production: Annotated[bool, _SWITCH] = Field(
         default=False, description="Let faults happen where `environment` is production, prod or live."
     )
+    allow_instance_faults: Annotated[bool, _SWITCH] = Field(
+        default=False,
+        description="Let faults harm the process itself: `kill`, `cpu`, `memory`, `block`, `descriptors`.",
+    )
     environment: Annotated[str, Read(values.read_word, "a word; case does not count")] = Field(
         default="", description="What this deployment is called."
     )

@@ -161,6 +161,10 @@ class Operations:
 
         return Answer(document(self._settings.control_path))
 
+    def capabilities(self, request: ControlRequest, _name: str) -> Answer:
+        """Which faults are possible in this process, on this server, by which means, and why the others are not."""
+        return Answer({**self._switch.capabilities.document(), "worker": _worker()})
+
     def _status(self, snapshot: Snapshot) -> Answer:
         readings = self._injector.readings()
         data = {

@@ -88,6 +88,7 @@ ROUTES: Final = (
     Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN),
     Route("GET", "/events", Operations.events, {200: shapes.EVENTS}, query={"since": _SINCE}, refusals=(400,)),
     Route("GET", "/audit", Operations.audit, {200: shapes.AUDIT}),
+    Route("GET", "/capabilities", Operations.capabilities, {200: shapes.CAPABILITIES}),
     Route("GET", "/metrics", Operations.metrics, {200: shapes.METRICS}),
     Route("GET", "/openapi.json", Operations.openapi, {200: shapes.DOCUMENT}),
 )

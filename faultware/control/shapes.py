@@ -48,6 +48,7 @@ _FLAG: Final = {"type": "boolean"}
 _TIME: Final = {"type": "number", "description": "Seconds since the epoch."}
 _PERHAPS: Final = {"type": ["string", "null"]}
 _STATE: Final = {"enum": ["armed", "killed"]}
+_MEANS: Final = {"enum": ["native", "socket", "impossible"]}
 _WORKER: Final = _object({"host": _TEXT, "pid": _WHOLE})
 
 _ALWAYS: Final = {"state": _STATE, "rules": _WHOLE, "active_faults": _WHOLE, "version": _WHOLE}
@@ -109,6 +110,13 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     ),
     "Events": _object({"events": _list(_EVENT), "lost": _WHOLE, "worker": _WORKER}),
     "Audit": _object({"entries": _list(_DEED)}),
+    "Capabilities": _object(
+        {
+            "server": _object({"name": _PERHAPS, "worker": _PERHAPS, "version": _PERHAPS, "protocol": _PERHAPS}),
+            "faults": _list(_object({"fault": _TEXT, "means": _MEANS, "reason": _TEXT})),
+            "worker": _WORKER,
+        }
+    ),
     "Problem": _object(
         {
             "type": {"const": "about:blank"},
@@ -131,6 +139,7 @@ PARSED: Final = Shape("The same rules in both forms.", _object({"rules": _list(_
 EXPLAINED: Final = Shape("Each rule, and what becomes of it.", _ref("Explanation"))
 EVENTS: Final = Shape("The events of the worker that answers, the oldest first.", _ref("Events"))
 AUDIT: Final = Shape("The last changes, the newest last.", _ref("Audit"), has_tag=True)
+CAPABILITIES: Final = Shape("The server, and what becomes of every fault under it.", _ref("Capabilities"))
 METRICS: Final = Shape(
     "faultware's metrics, in the format that Accept asks for.", _TEXT, ("text/plain", "application/openmetrics-text")
 )

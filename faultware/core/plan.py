@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from faultware.core.faults import Fault
     from faultware.core.ruleset import LiveRule
@@ -62,6 +62,23 @@ class Plan:
     def injections(self) -> tuple[Injection, ...]:
         """All of them."""
         return self.before + (() if self.ending is None else (self.ending,)) + self.after
+
+    def without(self, refused: Collection[Injection]) -> Plan | None:
+        """What is left when these cannot be done: the first of them whose rule has a fallback ends the request by it.
+
+        Args:
+            refused: Injections of this plan.
+        """
+        before = tuple(injection for injection in self.before if injection not in refused)
+        after = tuple(injection for injection in self.after if injection not in refused)
+        ending = None if self.ending in refused else self.ending
+        for injection in refused:
+            fallback = injection.live.rule.fallback
+            if fallback is not None and ending is None:
+                ending, after = Injection(injection.live, fallback), ()
+        if not before and ending is None and not after:
+            return None
+        return Plan(before, ending, after, self.delay_seconds)
 
 
 def mark(injections: Iterable[Injection]) -> str:

@@ -13,8 +13,10 @@ from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.sampling import Dice
 from faultware.errors import SettingsError, StoreError
+from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
+from faultware.runtime.servers import running
 from faultware.runtime.switch import Clocks, Switch
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from faultware.core.matching import PathMatch
     from faultware.core.rules import Rule
     from faultware.runtime.exceptions import Registration
+    from faultware.runtime.servers import Protocol
     from faultware.state.store import Store
     from faultware.telemetry.prometheus import Metrics
 
@@ -64,6 +67,7 @@ class Options(TypedDict, total=False):
     kill_file: str | Path
     mark_responses: bool
     allow_production: bool
+    allow_instance_faults: bool
     environment: str
     exceptions: Registration
     registry: CollectorRegistry
@@ -87,8 +91,12 @@ class Service:
     events: EventRing
 
 
-def build(options: Options) -> Service | None:
+def build(options: Options, protocol: Protocol = "") -> Service | None:
     """Read the settings and set everything up; None: not enabled, and nothing was.
+
+    Args:
+        options: What the middleware was given.
+        protocol: Of the middleware.
 
     Raises:
         ConfigurationError: Something cannot be used; the service must not start.
@@ -109,6 +117,7 @@ def build(options: Options) -> Service | None:
         exceptions=exceptions,
         clocks=clocks,
         kill_file=settings.kill_file,
+        capabilities=Capabilities(running(protocol), allow_instance_faults=settings.allow_instance_faults),
     )
     events = EventRing()
     injector = Injector(

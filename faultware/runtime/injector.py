@@ -6,6 +6,7 @@ refresher's thread or in an operator's call. Whatever goes wrong inside lets the
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from faultware.state.store import Snapshot
     from faultware.telemetry.events import Event, Observer
     from faultware.telemetry.prometheus import Metrics
+
+_log = logging.getLogger("faultware")
 
 _FLUSH_SECONDS: Final = 1.0
 
@@ -140,6 +143,8 @@ class Injector:
             # The time is asked for only where a rule can expire.
             now = self.clocks.monotonic() if view.rules.needs_time else 0.0
             plan = self._engine.decide(candidates, request, now)
+            if plan is not None:
+                plan = self._possible(plan)
             if plan is None or not self.dry_run:
                 return plan
             for injection in plan.injections:
@@ -148,6 +153,13 @@ class Injector:
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
             self.failed("decide", error)
         return None
+
+    def _possible(self, plan: Plan) -> Plan | None:
+        """What this server can do of a plan: rules that were loaded before it was known may ask for more."""
+        refused = [injection for injection in plan.injections if self.switch.capabilities.why_not(injection.fault)]
+        for injection in refused:
+            injection.live.tally.suppressed["impossible"] += 1
+        return plan.without(refused) if refused else plan
 
     def enter(self, plan: Plan) -> bool:
         """Claim a place among the active faults; False: there is none, and the request passes."""
@@ -282,12 +294,20 @@ class Injector:
                     try:
                         # Only looked at: that it kills is written down by the refresher, and not by a request.
                         self._must_stop = self.switch.kill_file_exists()
+                        self._recognise()
                         self._refresher = Refresher(self)
                     except Exception as error:  # noqa: BLE001  (it must not become the request's)
                         self.failed("refresh", error)
                         return False
                     self._process = os.getpid()
         return not self._must_stop
+
+    def _recognise(self) -> None:
+        """Of the server more is known now that it calls; say which rules cannot act as they are written."""
+        self.switch.capabilities.look_again()
+        impossible = self.switch.capabilities.impossible(live.rule for live in self.live_rules())
+        if impossible:
+            _log.warning("not possible under %s: %s", self.switch.capabilities.server, "; ".join(impossible))
 
     def _obey_kill_file(self) -> None:
         if not self.switch.killed and (self._must_stop or self.switch.kill_file_exists()):

@@ -14,6 +14,7 @@ from faultware.core.quantities import duration
 from faultware.core.rendering import rule_document
 from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
+from faultware.runtime.capabilities import Capabilities
 from faultware.state.store import KILLED, Deed, StoredRule, noted
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Switch:
         exceptions: What `raise` may name.
         clocks: The times.
         kill_file: While this file exists the switch is killed.
+        capabilities: What this process can do; left out: whatever a rule asks for, but harm to the process.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Switch:
         exceptions: Exceptions,
         clocks: Clocks,
         kill_file: Path | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self.store = store
+        self.capabilities = capabilities or Capabilities()
         self._startup = tuple(startup)
         self._exceptions = exceptions
         self._clocks = clocks
@@ -80,7 +84,8 @@ class Switch:
         self._ends: dict[tuple[str, float], float] = {}
         for rule in self._startup:
             try:
-                exceptions.check(rule.faults)
+                exceptions.check(rule.everything)
+                self.capabilities.check(rule)
             except RuleError as error:
                 raise error.inside(rule.name) from None
 
@@ -254,7 +259,8 @@ class Switch:
         stored: dict[str, StoredRule] = {}
         for rule in rules:
             try:
-                self._exceptions.check(rule.faults)
+                self._exceptions.check(rule.everything)
+                self.capabilities.check(rule)
                 lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
                 _check_lifetime(lifetime)
             except RuleError as error:

@@ -58,7 +58,7 @@ class FaultMiddleware:
         self._injector: Injector | None = None
         self._route = route_of(app)
         try:
-            service = build(options)
+            service = build(options, "wsgi")
         except ConfigurationError as error:
             # Whoever starts the service reads what is wrong, and not the way to where it was found.
             _log.critical("faultware is misconfigured: %s", error)
