@@ -1,7 +1,7 @@
 """What this server lets a fault do, said before a rule is taken: nothing is replaced in silence.
 
-Measured on the servers themselves; see docs/explanation/server-matrix.md, which the server tests write. What depends on
-one connection (a proxy in front, TLS, HTTP/2) is not known here, and adapters decide it for each request.
+What depends on one connection (a proxy in front, TLS, HTTP/2) is not known here, and adapters decide it for each
+request.
 """
 
 from __future__ import annotations
@@ -120,9 +120,7 @@ class Capabilities:
                 "version": server.version or None,
                 "protocol": server.protocol or None,
             },
-            "faults": [
-                {"fault": one.fault, "means": one.means.value, "reason": one.reason} for one in self.describe()
-            ],
+            "faults": [{"fault": one.fault, "means": one.means.value, "reason": one.reason} for one in self.describe()],
         }
 
     def _describe(self, name: str, fault: Fault) -> Capability:

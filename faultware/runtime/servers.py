@@ -8,6 +8,7 @@ behind.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -124,11 +125,10 @@ def _has(sign: str, modules: Iterable[str]) -> bool:
 
 
 def _callers() -> Iterator[str]:
-    frame = sys._getframe(1)  # noqa: SLF001  (CPython and PyPy have it; inspect.currentframe is the same)
-    caller = frame.f_back
-    while caller is not None:
-        yield str(caller.f_globals.get("__name__", ""))
-        caller = caller.f_back
+    frame = inspect.currentframe()
+    while frame is not None:
+        yield str(frame.f_globals.get("__name__", ""))
+        frame = frame.f_back
 
 
 def _text(value: object) -> str:

@@ -26,6 +26,7 @@ ROUTES = (
     "/explain",
     "/events",
     "/audit",
+    "/capabilities",
     "/metrics",
     "/openapi.json",
     "/nothing",

@@ -84,6 +84,7 @@ ASKED = [
     ("POST", "/explain", {"path": "/pay", "headers": {"a": ["b"]}}),
     ("GET", "/events", None),
     ("GET", "/audit", None),
+    ("GET", "/capabilities", None),
     ("GET", "/metrics", None),
     ("GET", "/openapi.json", None),
     ("GET", "/rules/nobody", None),

@@ -24,6 +24,7 @@ METHODS = {
     "/explain": "POST",
     "/events": "GET, HEAD",
     "/audit": "GET, HEAD",
+    "/capabilities": "GET, HEAD",
     "/metrics": "GET, HEAD",
     "/openapi.json": "GET, HEAD",
 }

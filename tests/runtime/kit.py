@@ -11,6 +11,7 @@ from faultware.core.exemptions import Exemptions
 from faultware.core.request import Request
 from faultware.core.sampling import Dice
 from faultware.errors import StoreError
+from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
 from faultware.runtime.switch import Clocks, Switch
@@ -108,6 +109,7 @@ def make_switch(rules="", *, time=None, store=None, exceptions=(), kill_file=Non
         exceptions=Exceptions(exceptions),
         clocks=(time or Time()).clocks,
         kill_file=kill_file,
+        capabilities=Capabilities(allow_instance_faults=True),
     )
 
 

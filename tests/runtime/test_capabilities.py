@@ -117,11 +117,9 @@ def test_the_switch_takes_no_rule_that_this_server_cannot_act_on(when):
         capabilities = Capabilities(GRANIAN)
         return Switch(memory(), startup, exceptions=Exceptions(), clocks=Time().clocks, capabilities=capabilities)
 
+    take = make if when == "at the start" else make([]).replace_rules
     with pytest.raises(RuleError, match=r"^broken\.close: close is not possible under granian, WSGI"):
-        if when == "at the start":
-            make([broken])
-        else:
-            make([]).replace_rules([broken])
+        take([broken])
 
 
 def test_a_fallback_acts_in_the_place_of_what_turns_out_impossible_and_both_are_counted():

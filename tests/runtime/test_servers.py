@@ -69,7 +69,7 @@ def test_the_module_that_uwsgi_leaves_behind_is_read(monkeypatch):
 
 def test_the_call_stack_is_the_one_of_the_caller():
     namespace = {"__name__": "waitress.task", "running": running}
-    exec("server = running('wsgi')", namespace)  # noqa: S102  (a caller whose module has this name)
+    exec("server = running('wsgi')", namespace)
     assert namespace["server"] == Server("wsgi", "waitress")
 
 
