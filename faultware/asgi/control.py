@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from faultware.control.messages import MAX_BODY, ControlRequest
+from faultware.control.service import Admitted
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from faultware.control.service import Control
 
 _MOST_THREADS: Final = 4
-_limiter: Final = RunVar[CapacityLimiter]("faultware_control_threads")
+_kills: Final = RunVar[CapacityLimiter]("faultware_kill_threads")
+_others: Final = RunVar[CapacityLimiter]("faultware_control_threads")
 
 
 async def answer(control: Control, path: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,36 +34,46 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         send: Its response.
     """
     request = Request(scope, receive)
-    try:
-        body = await _body(request)
-    except ClientDisconnect:
-        return
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    asked = ControlRequest(
-        method=request.method,
-        path=control.below(path),
-        query_string=scope.get("query_string", b"").decode("latin-1"),
-        headers=headers,
-        body=body,
-        client=request.client.host if request.client else "",
+    # A head needs no thread: whoever is not let in keeps nobody waiting, and has no body read.
+    admitted = control.admit(
+        ControlRequest(
+            method=request.method,
+            path=control.below(path),
+            query_string=scope.get("query_string", b"").decode("latin-1"),
+            headers=headers,
+            client=request.client.host if request.client else "",
+            raw_path=scope.get("raw_path", b"").decode("latin-1") if scope.get("raw_path") else "",
+        )
     )
-    # Operations write to the store: a disk must not hold up the loop.
-    answered = await to_thread.run_sync(control.handle, asked, limiter=_threads())
+    if isinstance(admitted, Admitted):
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return
+        # Operations write to the store: a disk must not hold up the loop.
+        limiter = _threads(_kills if admitted.is_urgent else _others)
+        answered = await to_thread.run_sync(control.answer, admitted, body, limiter=limiter)
+    else:
+        answered = admitted
     response = Response(
         b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
     )
     await response(scope, receive, send)
 
 
-def _threads() -> CapacityLimiter:
-    """Threads of our own: a kill must not stand in a queue behind an application that has used up all of its."""
+def _threads(variable: RunVar[CapacityLimiter]) -> CapacityLimiter:
+    """Threads of our own: a kill must not stand in a queue behind an application that has used up all of its.
+
+    Nor behind those who ask for the status of a store that does not answer.
+    """
     try:
-        return _limiter.get()
+        return variable.get()
     except LookupError:
         limiter = CapacityLimiter(_MOST_THREADS)
-        _limiter.set(limiter)
+        variable.set(limiter)
         return limiter
 
 

@@ -16,8 +16,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from faultware.config import values
-from faultware.config.files import read_bytes
+from faultware.config import tokens, values
 from faultware.config.mistakes import seen_from, together
 from faultware.config.sources import PREFIX, Source, arguments_source, file_source, variables_source
 from faultware.core.matching import PathMatch  # noqa: TC001
@@ -43,16 +42,22 @@ class Read:
     form: str
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> core_schema.CoreSchema:
-        shown = core_schema.plain_serializer_function_ser_schema(_without_secret, when_used="json")
+        shown = core_schema.plain_serializer_function_ser_schema(_without_secret)
         return core_schema.no_info_plain_validator_function(self.read, serialization=shown)
 
 
 def _without_secret(value: object) -> object:
-    return str(value) if isinstance(value, SecretStr) else value
+    match value:
+        case SecretStr():
+            return str(value)
+        case tuple() if value and all(isinstance(item, tokens.Token) for item in cast("tuple[object, ...]", value)):
+            return [str(item) for item in cast("tuple[tokens.Token, ...]", value)]
+        case _:
+            return value
 
 
 def _secret(value: object) -> SecretStr:
-    return SecretStr(values.read_token(value.get_secret_value() if isinstance(value, SecretStr) else value))
+    return SecretStr(tokens.read_token(value.get_secret_value() if isinstance(value, SecretStr) else value))
 
 
 _SWITCH: Final = Read(values.read_switch, "`true`, `1`, `yes`, `on`; `false`, `0`, `no`, `off`, nothing")
@@ -105,11 +110,21 @@ class Settings(BaseSettings):
         default="", description="Where the switch and the rules live. Not set: shared by all workers of this service."
     )
     control_token: Annotated[SecretStr | None, Read(_secret, "at least 16 printable characters without blanks")] = (
-        Field(default=None, description="Opens the control endpoint. Not set: there is no control endpoint.")
+        Field(default=None, description="Opens the control endpoint for everything. No token: no control endpoint.")
     )
     control_token_file: Annotated[Path | None, _PATH] = Field(
         default=None,
-        description="A file that holds the token, in place of `control_token`; a final newline is dropped.",
+        description="A file that holds that token; a final newline is dropped. Read again when it changes.",
+    )
+    control_tokens: Annotated[
+        tuple[tokens.Token, ...], Read(tokens.read_tokens, "`NAME:ROLE:TOKEN`, separated by commas")
+    ] = Field(
+        default=(),
+        description="Tokens with names and roles: `view`, `kill` (and view), `control` (everything).",
+    )
+    control_tokens_file: Annotated[Path | None, _PATH] = Field(
+        default=None,
+        description="A file with such tokens, one a line; `#` begins a comment. Read again when it changes.",
     )
     control_path: Annotated[str, Read(values.read_control_path, "a path without a final `/`")] = Field(
         default="/_faultware", description="Where the control endpoint is mounted."
@@ -158,7 +173,11 @@ SWITCHES: Final = tuple(
     name for name, field in Settings.model_fields.items() if any(item is _SWITCH for item in field.metadata)
 )
 PRODUCTION: Final = frozenset({"production", "prod", "live"})
-_MAX_TOKEN_FILE: Final = 4096
+# Settings that may stand in a file of their own, and how that is read.
+_FILES: Final[Mapping[str, Callable[[Path], object]]] = {
+    "control_token": tokens.read_token_file,
+    "control_tokens": tokens.read_tokens_file,
+}
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **arguments: object) -> Settings:
@@ -230,7 +249,8 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
         labels.update((name, source.label(name)) for name in source.values)
     given["enabled"] = True
     given["armed"] = all(_switches("armed", sources, mistakes))
-    _read_token_file(given, labels, mistakes)
+    for name, read in _FILES.items():
+        _read_secret_file(name, read, given, labels, mistakes)
     try:
         settings = Settings(**cast("Any", given))
     except ValidationError as error:
@@ -245,27 +265,29 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     return settings
 
 
-def _read_token_file(given: dict[str, object], labels: dict[str, str], mistakes: list[ConfigurationError]) -> None:
-    """Put the content of `control_token_file` in place of `control_token`."""
-    if "control_token_file" not in given:
+def _read_secret_file(
+    name: str,
+    read: Callable[[Path], object],
+    given: dict[str, object],
+    labels: dict[str, str],
+    mistakes: list[ConfigurationError],
+) -> None:
+    """Put the content of a file that a setting names in place of the setting itself."""
+    file = f"{name}_file"
+    if file not in given:
         return
-    label = labels["control_token_file"]
-    if "control_token" in given:
-        message = f"this and {labels['control_token']} exclude each other"
+    label = labels[file]
+    if name in given:
+        message = f"this and {labels[name]} exclude each other"
         mistakes.append(SettingsError(message, where=label, hint="leave one out"))
         return
     try:
-        path = values.read_path(given["control_token_file"])
-        if path is None:
-            return
-        token = read_bytes(path, _MAX_TOKEN_FILE).decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        mistakes.append(SettingsError("the token is not UTF-8", where=label))
+        path = values.read_path(given[file])
+        if path is not None:
+            given[name], labels[name] = read(path), label
     except (RuleError, SettingsError) as error:
         mistakes.append(seen_from(error, label, SettingsError))
-        del given["control_token_file"]
-    else:
-        given["control_token"], labels["control_token"] = token, label
+        del given[file]
 
 
 def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationError:
@@ -275,4 +297,6 @@ def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationEr
         return SettingsError("this is not possible", where=labels[name])
     if name == "rules":
         return seen_from(cause, labels[name])
-    return SettingsError(cause.message, where=labels[name], hint=cause.hint)
+    # The others are a single value each, and the variable is place enough.
+    where = cause.where if name == "control_tokens" else ""
+    return seen_from(RuleError(cause.message, where=where, hint=cause.hint), labels[name], SettingsError)

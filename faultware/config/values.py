@@ -21,7 +21,6 @@ from faultware.core.matching import PathMatch
 from faultware.core.rules import Rule
 from faultware.errors import RuleError, SettingsError
 
-LEAST_TOKEN: Final = 16
 MAX_INTEGER: Final = 10**9
 
 _ON: Final = frozenset({"true", "t", "1", "yes", "y", "on"})
@@ -97,17 +96,6 @@ def read_path(value: object) -> Path | None:
         return Path(text).expanduser()
     except RuntimeError:
         raise RuleError(f"{shown(text)} is not a path", hint="there is no such user") from None
-
-
-def read_token(value: object) -> str:
-    """A token that a Bearer header can carry. Errors never show it."""
-    if not isinstance(value, str):
-        raise RuleError("the token is not a text", hint="quote it")
-    if len(value) < LEAST_TOKEN:
-        raise RuleError(f"the token has {len(value)} characters", hint=f"at least {LEAST_TOKEN}, better 32")
-    if not value.isprintable() or any(letter.isspace() for letter in value):
-        raise RuleError("the token holds a blank or a control character", hint="a header cannot carry it")
-    return value
 
 
 def read_control_path(value: object) -> str:

@@ -1,49 +1,180 @@
-"""Who may use the control endpoint: whoever shows the token, through a name that is allowed.
+"""Who may use the control endpoint: whoever shows a token, through a name that is allowed, and not from another site.
 
 Where a request comes from is never a credential: behind a proxy every client looks like loopback.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from typing import TYPE_CHECKING, Final
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from faultware.config.tokens import UNNAMED, Role, Token, digest, read_token_file, read_tokens_file
+from faultware.errors import ConfigurationError
+from faultware.telemetry.events import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from faultware.config.settings import Settings
+    from faultware.runtime.injector import Injector
+
+    _Reader: TypeAlias = Callable[[Path], tuple[Token, ...]]
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+# RFC 9110, section 7.2, and RFC 3986, section 3.2.2, without what no browser sends: percent-encoding and user names.
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?)(?::[0-9]{1,5})?", re.ASCII)
+_Signature: TypeAlias = tuple[int, int, int]
+_NEVER: Final = (-1, -1, -1)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
-class Guard:
-    """Checks the token and the name.
+class Keyring:
+    """The tokens, as digests. Those that stand in files are read again when the files change.
 
     Args:
-        token: The secret; only its digest is kept.
-        hosts: Names under which the endpoint may be addressed, besides those of this machine; `*`: any.
+        tokens: Those that stand in the settings themselves.
+        files: The others by file, as they were when the settings were read, and how they are read.
     """
 
-    __slots__ = ("_any_host", "_digest", "_hosts")
+    __slots__ = ("_complaint", "_files", "_fixed", "_read", "_seen", "_tokens")
 
-    def __init__(self, token: str, hosts: Iterable[str] = ()) -> None:
-        self._digest = _digest(token)
-        self._hosts = _LOCAL | {host.lower().rstrip(".").strip("[]") for host in hosts}
-        self._any_host = "*" in self._hosts
+    def __init__(
+        self, tokens: Iterable[Token], files: Mapping[Path, tuple[tuple[Token, ...], _Reader]] | None = None
+    ) -> None:
+        self._fixed = tuple(tokens)
+        self._files = {path: read for path, (_, read) in (files or {}).items()}
+        self._read = {path: known for path, (known, _) in (files or {}).items()}
+        # Not the signature: the file may have changed since it was read.
+        self._seen: dict[Path, _Signature | None] = dict.fromkeys(self._files, _NEVER)
+        self._complaint = ""
+        self._tokens = self._all()
 
-    def admits(self, authorization: str) -> bool:
-        """Whether an `Authorization` header carries the token (RFC 6750, section 2.1), in constant time."""
-        scheme, _, token = authorization.strip().partition(" ")
+    @classmethod
+    def of(cls, settings: Settings) -> Keyring | None:
+        """The tokens of a service; None: there are none."""
+        tokens: list[Token] = []
+        files: dict[Path, tuple[tuple[Token, ...], _Reader]] = {}
+        if settings.control_token is not None:
+            unnamed = _unnamed(settings.control_token.get_secret_value())
+            if settings.control_token_file is None:
+                tokens.append(unnamed)
+            else:
+                files[settings.control_token_file] = ((unnamed,), _whole)
+        if settings.control_tokens_file is None:
+            tokens += settings.control_tokens
+        else:
+            files[settings.control_tokens_file] = (settings.control_tokens, read_tokens_file)
+        return cls(tokens, files) if tokens or files else None
+
+    def find(self, authorization: str) -> Token | None:
+        """The token that an `Authorization` header carries (RFC 6750, section 2.1), compared in constant time."""
+        scheme, _, text = authorization.strip().partition(" ")
         # A header's bytes arrive as Latin-1. Clients write what is not ASCII in that, or in UTF-8.
-        latin = token.strip()
-        utf8 = latin.encode("latin-1", "replace").decode("utf-8", "replace")
-        # Digests have one length and are bytes, so that the comparison tells nothing and never fails.
-        is_right = hmac.compare_digest(_digest(latin), self._digest) | hmac.compare_digest(_digest(utf8), self._digest)
-        return is_right and scheme.lower() == "bearer"
+        latin = text.strip()
+        shown = (digest(latin), digest(latin.encode("latin-1", "replace").decode("utf-8", "replace")))
+        found: Token | None = None
+        # All of them, to the end: how long it takes tells nothing about which is nearly right.
+        for token in self._tokens:
+            if hmac.compare_digest(shown[0], token.digest) | hmac.compare_digest(shown[1], token.digest):
+                found = token
+        return found if scheme.lower() == "bearer" else None
+
+    def tend(self, injector: Injector) -> None:
+        """Read files that have changed; what the refresher's thread does each time.
+
+        If a file cannot be used, its last good tokens stay: a mistake in it must not take away the means to kill.
+        """
+        complaint = ""
+        for path, read in self._files.items():
+            signature = _signature(path)
+            if signature == self._seen[path] and not self._complaint:
+                continue
+            try:
+                self._read[path] = read(path)
+            except ConfigurationError as error:
+                complaint = f"{error} (the last good tokens stay)"
+            else:
+                self._seen[path] = signature
+        is_news = complaint != self._complaint
+        self._complaint = complaint
+        self._tokens = self._all()
+        if complaint and is_news:
+            injector.internal_errors["tokens"] += 1
+            injector.tell(InternalError(injector.clocks.wall(), "tokens", complaint))
+
+    def _all(self) -> tuple[Token, ...]:
+        return (*self._fixed, *(token for tokens in self._read.values() for token in tokens))
+
+
+class Door:
+    """Checks the name by which the endpoint is called, and that no other site calls it.
+
+    Args:
+        hosts: Names that are allowed, besides those of this machine; `*`: any.
+    """
+
+    __slots__ = ("_any_host", "_hosts")
+
+    def __init__(self, hosts: Iterable[str] = ()) -> None:
+        hosts = list(hosts)
+        self._any_host = "*" in hosts
+        self._hosts = _LOCAL | {name for name in map(_host_name, hosts) if name}
 
     def allows_host(self, host: str) -> bool:
-        """Whether the name the client used is allowed: a web page that rebinds its own name to this machine is not."""
-        return self._any_host or host in self._hosts
+        """Whether a `Host` header is allowed: a web page that rebinds its own name to this machine is not.
+
+        A header that comes twice arrives as one with a comma, and is no name.
+        """
+        name = _host_name(host)
+        return (name is not None or not host) if self._any_host else name in self._hosts
+
+    @staticmethod
+    def is_foreign(headers: Mapping[str, str]) -> bool:
+        """Whether a browser says that another site has made it send this (Fetch Metadata; else `Origin` and `Host`)."""
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site.strip().lower() not in ("same-origin", "none")
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        try:
+            parts = urlsplit(origin.strip().lower())
+        except ValueError:
+            return True
+        port = _DEFAULT_PORTS.get(parts.scheme, "")
+        host = headers.get("host", "").strip().lower()
+        return not parts.netloc or parts.netloc.removesuffix(port) != host.removesuffix(port)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def _host_name(host: str) -> str | None:
+    """The name in a `Host` header: lower case, without port, brackets and one final dot; None: it is none."""
+    found = _HOST.fullmatch(host.strip(" \t").lower())
+    if found is None:
+        return None
+    if found[1] is None:
+        return found[2]
+    try:
+        return str(ip_address(found[1]))
+    except ValueError:
+        return None
+
+
+def _whole(path: Path) -> tuple[Token, ...]:
+    return (_unnamed(read_token_file(path)),)
+
+
+def _unnamed(token: str) -> Token:
+    return Token(UNNAMED, Role.CONTROL, digest(token))
+
+
+def _signature(path: Path) -> _Signature | None:
+    """What tells a changed file, also where a link to its directory is swapped, as Kubernetes does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

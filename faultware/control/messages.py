@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BODY: Final = 1024 * 1024
+MAX_HEADERS: Final = 32 * 1024
+MAX_TARGET: Final = 8 * 1024
 
 _COMMON: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -24,9 +26,10 @@ class ControlRequest:
     Args:
         method: In capitals.
         path: What follows the control path: `/status`.
+        raw_path: The whole path as the client wrote it; empty where the server does not tell.
         query_string: Not decoded.
         headers: By lower-case name; a repeated header is joined by commas.
-        body: Whole; one that is longer than `MAX_BODY` may be cut one byte behind that.
+        body: Whole; one that is longer than `MAX_BODY` may be cut one byte behind that. Read when the rest is admitted.
         client: The peer's address, for the audit trail.
         actor: Whose token it shows; known once it is admitted.
     """
@@ -38,6 +41,7 @@ class ControlRequest:
     body: bytes = b""
     client: str = ""
     actor: str = ""
+    raw_path: str = ""
 
     @property
     def origin(self) -> str:

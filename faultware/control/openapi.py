@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from faultware.control.shapes import Shape
 
 # What any route may refuse.
-_COMMON: Final = (401, 403, 413, 415, 500, 503)
+_COMMON: Final = (401, 403, 413, 414, 415, 429, 431, 500, 503)
 _BODY: Final = (400, 422)
 _MEANINGS: Final = {
     400: "The body is not JSON, or a query field cannot be read.",
     401: "The token is missing or wrong.",
-    403: "The name in Host is not allowed.",
+    403: "The token's role is too small, the name in Host is not allowed, or another site sent this.",
     404: "There is no rule of that name.",
     409: "The kill file exists, or the rules were changed at the same moment.",
     412: "If-Match does not hold.",
     413: "The body is too large.",
+    414: "Path and query are too long.",
     415: "The body is not application/json.",
     422: "What the body says is not possible; where and hint say more.",
+    429: "Too many wrong tokens. A right one is let in at once all the same.",
+    431: "The headers are too large.",
     500: "A bug in faultware; it was counted.",
     503: "The store does not answer.",
 }
@@ -57,7 +60,6 @@ def document(control_path: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "faultware control endpoint", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": control_path}],
-        "security": [{"token": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -75,6 +77,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.operation.__name__,
         "summary": (route.operation.__doc__ or "").partition("\n")[0],
         "responses": responses,
+        # The role that a token must have (OpenAPI 3.1, section 4.8.30).
+        "security": [{"token": [str(route.needs)]}],
     }
     if parameters := _parameters(route):
         operation["parameters"] = parameters
@@ -113,8 +117,10 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _MEANINGS[status],
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if status == HTTPStatus.UNAUTHORIZED:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
         problem["headers"] = {"WWW-Authenticate": {"schema": _TEXT}}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        problem["headers"]["Retry-After"] = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
     return problem
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from faultware.config.tokens import Role
 from faultware.control import bodies, shapes
 from faultware.control.messages import Answer, ControlRequest
 from faultware.control.operations import Operations
@@ -41,6 +42,7 @@ class Route:
         query: Query fields, in JSON Schema.
         refusals: Statuses of refusals beside those that every route has.
         takes_tag: Whether `If-Match` counts.
+        role: What a token must be for; left out: `view` for GET, else `control`.
     """
 
     method: str
@@ -51,6 +53,12 @@ class Route:
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     refusals: tuple[int, ...] = ()
     takes_tag: bool = False
+    role: Role | None = None
+
+    @property
+    def needs(self) -> Role:
+        """What a token must be for."""
+        return self.role or (Role.VIEW if self.method == "GET" else Role.CONTROL)
 
 
 _SINCE: Final = {
@@ -62,8 +70,8 @@ _SINCE: Final = {
 
 ROUTES: Final = (
     Route("GET", "/status", Operations.status, {200: shapes.STATUS}),
-    Route("POST", "/kill", Operations.kill, {200: shapes.STATUS}, body=bodies.KILL),
-    Route("POST", "/arm", Operations.arm, {200: shapes.STATUS}, body=bodies.ARM, refusals=(409,)),
+    Route("POST", "/kill", Operations.kill, {200: shapes.STATUS}, bodies.KILL, role=Role.KILL),
+    Route("POST", "/arm", Operations.arm, {200: shapes.STATUS}, bodies.ARM, refusals=(409,)),
     Route("GET", "/rules", Operations.get_rules, {200: shapes.RULES}),
     Route("PUT", "/rules", Operations.put_rules, {200: shapes.RULES}, RULES_BODY, refusals=(409, 412), takes_tag=True),
     Route("GET", "/rules/{name}", Operations.get_rule, {200: shapes.RULE}, refusals=(404,)),
@@ -84,8 +92,8 @@ ROUTES: Final = (
         refusals=(404, 409, 412),
         takes_tag=True,
     ),
-    Route("POST", "/parse", Operations.parse, {200: shapes.PARSED}, bodies.PARSE),
-    Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN),
+    Route("POST", "/parse", Operations.parse, {200: shapes.PARSED}, bodies.PARSE, role=Role.VIEW),
+    Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN, role=Role.VIEW),
     Route("GET", "/events", Operations.events, {200: shapes.EVENTS}, query={"since": _SINCE}, refusals=(400,)),
     Route("GET", "/audit", Operations.audit, {200: shapes.AUDIT}),
     Route("GET", "/capabilities", Operations.capabilities, {200: shapes.CAPABILITIES}),

@@ -1,36 +1,68 @@
-"""The control endpoint: one function from request to response.
+"""The control endpoint: from a request to a response.
 
 JSON goes in and out, errors are problem documents, and nothing changes by GET. It stands before all rules, so that no
-fault can reach it.
+fault can reach it. A request is admitted by its head, without any waiting; only then its body is read, and only then
+may anything touch a disk.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
-from faultware.control.auth import Guard
-from faultware.control.messages import MAX_BODY, Problem
+from faultware.config.tokens import Role
+from faultware.control.attempts import Attempts
+from faultware.control.auth import Door, Keyring
+from faultware.control.messages import MAX_BODY, MAX_HEADERS, MAX_TARGET, Problem
 from faultware.control.operations import Operations
 from faultware.control.routes import Table
-from faultware.core.request import Request
 from faultware.errors import FaultwareError
+from faultware.telemetry.events import AccessRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faultware.config.tokens import Token
     from faultware.control.messages import Answer, ControlRequest, ControlResponse
+    from faultware.control.routes import Route
     from faultware.runtime.build import Service
 
-_CHALLENGE: Final = {"www-authenticate": 'Bearer realm="faultware"'}
-# What the token is called where it is said who did something.
-_ACTOR: Final = "control token"
+_REALM: Final = 'Bearer realm="faultware"'
+# A path in which nothing is encoded and nothing has to be resolved: what it says is what everybody reads in it.
+_PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?", re.ASCII)
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", re.ASCII)
+_T = TypeVar("_T")
+# So many failures from one place are worth a line in the log.
+_NEWS: Final = frozenset({1, 10, 100, 1000, 10_000, 100_000, 1_000_000})
 
 
 def mount(service: Service) -> Control | None:
     """The control endpoint of a service; None without a token: then nothing is mounted."""
-    token = service.settings.control_token
-    return None if token is None else Control(service, token.get_secret_value())
+    keyring = Keyring.of(service.settings)
+    return None if keyring is None else Control(service, keyring)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be answered once its body is there.
+
+    Args:
+        request: Without its body.
+        route: What it asks for.
+        name: What stands in its path.
+    """
+
+    request: ControlRequest
+    route: Route
+    name: str
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it must not wait for anything that others ask for."""
+        return self.route.needs is Role.KILL
 
 
 class Control:
@@ -38,18 +70,21 @@ class Control:
 
     Args:
         service: What is controlled.
-        token: Whoever shows it may do everything.
+        keyring: Who may do what.
     """
 
-    def __init__(self, service: Service, token: str) -> None:
+    def __init__(self, service: Service, keyring: Keyring) -> None:
         self._prefix = service.settings.control_path
         self._below = self._prefix + "/"
         # Stands in every path that a router takes for one of the endpoint's, however it is spelt.
         self.landmark = self._prefix.rpartition("/")[2]
-        self._guard = Guard(token, service.settings.control_hosts)
+        self._keyring = keyring
+        self._door = Door(service.settings.control_hosts)
         self._injector = service.injector
+        self._attempts = Attempts(service.injector.clocks.monotonic)
         self._operations = Operations(service)
         self._table = Table()
+        self._injector.chores.append(keyring.tend)
 
     def owns(self, path: str) -> bool:
         """Whether a decoded path is the endpoint's and no longer the application's."""
@@ -60,20 +95,35 @@ class Control:
         return path[len(self._prefix) :]
 
     def handle(self, request: ControlRequest) -> ControlResponse:
-        """Answer a request; nothing is raised."""
+        """Answer a request whose body is at hand; nothing is raised."""
+        admitted = self.admit(request)
+        return self.answer(admitted, request.body) if isinstance(admitted, Admitted) else admitted
+
+    def admit(self, request: ControlRequest) -> Admitted | ControlResponse:
+        """Look at all of a request but its body: whether it may be answered, or the refusal. Waits for nothing."""
+        found = self._guarded(lambda: self._admit(request))
+        return found if isinstance(found, Admitted) else found.render()
+
+    def answer(self, admitted: Admitted, body: bytes) -> ControlResponse:
+        """Answer a request that was admitted; may wait for the store."""
+        return self._guarded(lambda: self._answer(admitted, body)).render()
+
+    def _guarded(self, step: Callable[[], _T]) -> _T | Problem:
         try:
-            return self._answer(request).render()
+            return step()
         except Problem as problem:
-            return problem.render()
+            return problem
         except FaultwareError as error:
-            return Problem.of(error).render()
+            return Problem.of(error)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
             self._injector.failed("control", error)
-            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a bug in faultware; it was counted").render()
+            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a bug in faultware; it was counted")
 
-    def _answer(self, request: ControlRequest) -> Answer:
-        self._admit(request)
-        request = replace(request, actor=_ACTOR)
+    def _admit(self, request: ControlRequest) -> Admitted:
+        _check_size(request)
+        token = self._token(request)
+        request = replace(request, actor=token.name)
+        self._check_place(request)
         routes, name = self._table.find(request.path)
         if not routes:
             known = ", ".join(self._table.paths)
@@ -84,18 +134,75 @@ class Control:
             allow = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
             detail = f"{request.method[:20]} does nothing here; allowed: {allow}"
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
-        if len(request.body) > MAX_BODY:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes")
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.body and content_type != "application/json":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as content-type: application/json")
-        return route.operation(self._operations, request, name)
+        if token.role < route.needs:
+            challenge = f'{_REALM}, error="insufficient_scope", scope="{route.needs}"'
+            detail = f"this needs a token with the role {route.needs}; that of {token.name} has the role {token.role}"
+            self._refuse(request, "role", 1)
+            raise Problem(HTTPStatus.FORBIDDEN, detail, headers={"www-authenticate": challenge})
+        length = request.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > MAX_BODY):
+            raise _too_large()
+        return Admitted(request, route, name)
 
-    def _admit(self, request: ControlRequest) -> None:
-        if not self._guard.admits(request.headers.get("authorization", "")):
-            detail = "send the control token as authorization: Bearer …"
-            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=_CHALLENGE)
-        host = Request(headers=[("host", request.headers.get("host", ""))]).host
-        if not self._guard.allows_host(host):
+    def _answer(self, admitted: Admitted, body: bytes) -> Answer:
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        request = replace(admitted.request, body=body)
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if body and content_type != "application/json":
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as content-type: application/json")
+        return admitted.route.operation(self._operations, request, admitted.name)
+
+    def _token(self, request: ControlRequest) -> Token:
+        authorization = request.headers.get("authorization", "")
+        token = self._keyring.find(authorization)
+        if token is not None:
+            self._attempts.succeeded(request.client)
+            return token
+        headers = {"www-authenticate": _REALM}
+        if not authorization:
+            # A browser or a probe, and nobody who guesses.
+            self._injector.refusals["token"] += 1
+        else:
+            failures, seconds = self._attempts.failed(request.client)
+            self._refuse(request, "token", failures)
+            if seconds:
+                detail = f"too many wrong tokens; a right one is let in at once, a wrong one not before {seconds} s"
+                headers["retry-after"] = str(seconds)
+                raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+        raise Problem(HTTPStatus.UNAUTHORIZED, "send the control token as authorization: Bearer …", headers=headers)
+
+    def _check_place(self, request: ControlRequest) -> None:
+        """Refuse what another site has a browser send, and what is written so that others may read it differently."""
+        host = request.headers.get("host", "")
+        if not self._door.allows_host(host):
+            self._refuse(request, "host", 1)
             detail = f"the host {host[:80]!r} is not allowed here; FAULTWARE_CONTROL_HOSTS names those that are"
             raise Problem(HTTPStatus.FORBIDDEN, detail)
+        if self._door.is_foreign(request.headers):
+            self._refuse(request, "site", 1)
+            raise Problem(HTTPStatus.FORBIDDEN, "this was sent by a page of another site")
+        raw = _ORIGIN.sub("", request.raw_path.partition("?")[0], count=1)
+        if raw and not (_PLAIN.fullmatch(raw) and raw.endswith(self._prefix + request.path)):
+            # A proxy that keeps others off the control path compares what is written, and would let this pass.
+            detail = f"write the path plainly, without % and //, as {self._prefix} and what is below it"
+            raise Problem(HTTPStatus.NOT_FOUND, detail)
+
+    def _refuse(self, request: ControlRequest, reason: str, failures: int) -> None:
+        self._injector.refusals[reason] += 1
+        if failures in _NEWS:
+            at = self._injector.clocks.wall()
+            self._injector.tell(AccessRefused(at, request.actor, request.origin, reason, failures))
+
+
+def _check_size(request: ControlRequest) -> None:
+    size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
+    if size > MAX_HEADERS:
+        detail = f"the headers have at most {MAX_HEADERS} bytes"
+        raise Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+    if len(request.path) + len(request.query_string) > MAX_TARGET:
+        raise Problem(HTTPStatus.REQUEST_URI_TOO_LONG, f"path and query have at most {MAX_TARGET} bytes")
+
+
+def _too_large() -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes")

@@ -62,6 +62,8 @@ class Options(TypedDict, total=False):
     store: str
     control_token: str
     control_token_file: str | Path
+    control_tokens: str | Iterable[str]
+    control_tokens_file: str | Path
     control_path: str
     control_hosts: str | Iterable[str]
     kill_file: str | Path

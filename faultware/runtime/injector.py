@@ -107,6 +107,10 @@ class Injector:
         self.dry_run = dry_run
         self.active_faults = 0
         self.internal_errors: Counter[str] = Counter()
+        # Requests to the control endpoint that were not let in, by reason.
+        self.refusals: Counter[str] = Counter()
+        # What others have the refresher's thread do each time. They are given the injector, and must not hold it.
+        self.chores: list[Callable[[Injector], None]] = []
         self.last_reload: tuple[bool, float] = (True, clocks.wall())
         self._engine = engine
         self._max_delay_seconds = engine.limits.max_delay_seconds
@@ -236,7 +240,8 @@ class Injector:
         """What the refresher's thread does; how many seconds may pass until the next time."""
         # One step that fails does not keep the next from being done: no store is needed to see a kill file.
         failure: FaultwareError | None = None
-        for step in (self._obey_kill_file, self._follow, self._end_arming, self._reload, self._flush):
+        steps = (self._obey_kill_file, self._follow, self._end_arming, self._reload, self._do_chores, self._flush)
+        for step in steps:
             try:
                 step()
             except FaultwareError as error:
@@ -261,6 +266,7 @@ class Injector:
             last_reload_successful=self.last_reload[0],
             last_reload_at=self.last_reload[1],
             internal_errors=dict(self.internal_errors),
+            refusals=dict(self.refusals),
         )
 
     def live_rules(self) -> Sequence[LiveRule]:
@@ -334,6 +340,13 @@ class Injector:
         is_new = self.signal[0] not in (word, word | KILLED)
         if is_new or not self.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
             self.refresh()
+
+    def _do_chores(self) -> None:
+        for chore in self.chores:
+            try:
+                chore(self)
+            except Exception as error:  # noqa: BLE001  (the others must be done, too)
+                self.failed("chore", error)
 
     def _flush(self) -> None:
         now = self.clocks.monotonic()

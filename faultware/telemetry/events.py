@@ -86,7 +86,28 @@ class InternalError:
     message: str
 
 
-Event: TypeAlias = FaultInjected | SwitchKilled | SwitchArmed | RulesChanged | ReloadFailed | InternalError
+@dataclass(frozen=True, slots=True)
+class AccessRefused:
+    """Somebody was not let in to the control endpoint.
+
+    Args:
+        at: When.
+        actor: Whose token it was, if it was one.
+        origin: From where.
+        reason: `token`, `role`, `host` or `site`.
+        failures: How many wrong tokens have come from there lately.
+    """
+
+    at: float
+    actor: str
+    origin: str
+    reason: str
+    failures: int
+
+
+Event: TypeAlias = (
+    FaultInjected | SwitchKilled | SwitchArmed | RulesChanged | ReloadFailed | InternalError | AccessRefused
+)
 
 
 class Observer(Protocol):
@@ -141,6 +162,15 @@ def event_document(event: Event) -> dict[str, Any]:
         case InternalError():
             stage, message = printable(event.stage), printable(event.message)
             return {"type": "internal_error", "at": event.at, "stage": stage, "message": message}
+        case AccessRefused():
+            return {
+                "type": "access_refused",
+                "at": event.at,
+                "actor": printable(event.actor),
+                "origin": printable(event.origin),
+                "reason": event.reason,
+                "failures": event.failures,
+            }
         case _:
             assert_never(event)
 
@@ -163,7 +193,9 @@ class EventRing(ForkAware):
         return self._last
 
     def notice(self, event: Event) -> None:
-        """Keep an event."""
+        """Keep an event. Not of those who were not let in: they could push out everything else."""
+        if isinstance(event, AccessRefused):
+            return
         if isinstance(event, FaultInjected) and len(event.path) > MAX_PATH:
             # A client chooses the length of a path: it must not choose how much memory is kept.
             event = replace(event, path=event.path[:MAX_PATH])

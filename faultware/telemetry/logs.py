@@ -1,8 +1,8 @@
 """Says in the log what happens. Adds no handler and sets no level: both are the application's.
 
 `faultware` hears of faults and failures, sampled so that a busy rule does not fill a disk; `faultware.audit` hears
-of everything somebody did to the switch or the rules. Each line reads as `key=value`; the same values are attributes
-of the record, named `faultware_…`.
+of everything somebody did to the switch or the rules, and, sampled, of those who were not let in. Each line reads as
+`key=value`; the same values are attributes of the record, named `faultware_…`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from faultware.telemetry.events import (
+    AccessRefused,
     FaultInjected,
     InternalError,
     ReloadFailed,
@@ -66,15 +67,17 @@ class LogObserver(ForkAware):
                 _write(_audit, logging.WARNING, "armed %s", event)
             case RulesChanged():
                 _write(_audit, logging.INFO, "rules changed %s", event)
+            case AccessRefused():
+                self._sample(logging.WARNING, "refused %s", "access", event, _audit)
             case _:
                 assert_never(event)
 
-    def _sample(self, level: int, message: str, key: str, event: Event) -> None:
-        if not _log.isEnabledFor(level):
+    def _sample(self, level: int, message: str, key: str, event: Event, logger: logging.Logger = _log) -> None:
+        if not logger.isEnabledFor(level):
             return
         left_out = self._admit(key)
         if left_out is not None:
-            _write(_log, level, message, event, left_out)
+            _write(logger, level, message, event, left_out)
 
     def _admit(self, key: str) -> int | None:
         """How many lines with this key were left out before this one; None: leave this one out, too."""

@@ -160,6 +160,7 @@ class Metrics(ForkAware):
             if source is not None:
                 readings = source.readings()
                 watched.errors = dict(readings.internal_errors)
+                watched.refusals = dict(readings.refusals)
                 self._enter(readings.live)
             self._enter(watched.live)
         for tally, flushed in self._flushed.items():
@@ -169,7 +170,8 @@ class Metrics(ForkAware):
         # First what must not be missed, without the library; then what may fail, and is then done at the next flush.
         seen = self._look()
         for watched, readings in seen:
-            self._count_errors(watched, readings.internal_errors)
+            self._count_own(self._families.errors, readings.internal_errors, watched.errors)
+            self._count_own(self._families.refusals, readings.refusals, watched.refusals)
             self._enter(readings.live)
         for tally, flushed in self._flushed.items():
             self._count(flushed, tally)
@@ -234,13 +236,12 @@ class Metrics(ForkAware):
                 self._families.child(family, label, kind).inc(more)
                 flushed[kind] = total
 
-    def _count_errors(self, watched: _Watched, totals: Mapping[str, int]) -> None:
-        families = self._families
-        for stage, total in totals.items():
-            more = total - watched.errors.get(stage, 0)
+    def _count_own(self, family: Counter, totals: Mapping[str, int], flushed: dict[str, int]) -> None:
+        for label, total in totals.items():
+            more = total - flushed.get(label, 0)
             if more > 0:
-                families.child(families.errors, stage).inc(more)
-                watched.errors[stage] = total
+                self._families.child(family, label).inc(more)
+                flushed[label] = total
 
     def _show_zeros(self, rules: Sequence[LiveRule]) -> None:
         """Show new series at 0 while there is room for all: a rate misses a fault that comes with its series."""
@@ -280,12 +281,13 @@ class Metrics(ForkAware):
 class _Watched:
     """A source, and what it showed at the last flush."""
 
-    __slots__ = ("errors", "live", "source")
+    __slots__ = ("errors", "live", "refusals", "source")
 
     def __init__(self, source: Source) -> None:
         self.source: Callable[[], Source | None] = weakref.ref(source)
         self.live: Sequence[LiveRule] = ()
         self.errors: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
 
 
 class _Flushed:

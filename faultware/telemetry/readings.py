@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Readings:
         last_reload_successful: Whether the last reload of the configuration went well.
         last_reload_at: Wall-clock time, in seconds, of the last reload that went well.
         internal_errors: Failures of faultware's own since the source began, by stage.
+        refusals: Requests to the control endpoint that were not admitted since the source began, by reason.
     """
 
     live: Sequence[LiveRule]
@@ -34,6 +35,7 @@ class Readings:
     last_reload_successful: bool
     last_reload_at: float
     internal_errors: Mapping[str, int]
+    refusals: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Source(Protocol):

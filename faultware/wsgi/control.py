@@ -8,6 +8,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
 from faultware.control.messages import MAX_BODY, ControlRequest
+from faultware.control.service import Admitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,19 +27,24 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
         start_response: The server's.
     """
     request = Request(environ)
-    try:
-        body = _body(request)
-    except ClientDisconnected as error:
-        return error(environ, start_response)
-    asked = ControlRequest(
-        method=request.method,
-        path=control.below(path),
-        query_string=request.query_string.decode("latin-1"),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
-        client=request.remote_addr or "",
+    admitted = control.admit(
+        ControlRequest(
+            method=request.method,
+            path=control.below(path),
+            query_string=request.query_string.decode("latin-1"),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            client=request.remote_addr or "",
+            raw_path=environ.get("RAW_URI") or environ.get("REQUEST_URI") or "",
+        )
     )
-    answered = control.handle(asked)
+    if isinstance(admitted, Admitted):
+        try:
+            body = _body(request)
+        except ClientDisconnected as error:
+            return error(environ, start_response)
+        answered = control.answer(admitted, body)
+    else:
+        answered = admitted
     response = Response(answered.body, answered.status)
     # Not the type that Werkzeug gives to an answer without one: 204 has none.
     response.headers.clear()

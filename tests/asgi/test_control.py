@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
@@ -213,7 +215,53 @@ def test_a_client_that_leaves_while_it_sends_gets_nothing(time):
         async def send(message):
             sent.append(message)
 
-        await app(http_scope("/_faultware/kill", method="POST"), receive, send)
+        headers = [("host", "localhost"), *BEARER.items()]
+        await app(http_scope("/_faultware/kill", method="POST", headers=headers), receive, send)
         assert sent == []
+
+    time.run(main)
+
+
+def test_who_is_not_let_in_has_no_body_read_and_takes_no_thread(time, monkeypatch):
+    async def main():
+        app = wrapped(Application(), "", time, control_token=TOKEN)
+        sent = []
+
+        async def receive():
+            raise AssertionError("nobody reads this")
+
+        async def send(message):
+            sent.append(message)
+
+        monkeypatch.setattr(anyio.to_thread, "run_sync", None)
+        headers = [("host", "localhost"), ("authorization", "Bearer wrong"), ("content-length", "1000000")]
+        await app(http_scope("/_faultware/kill", method="POST", headers=headers), receive, send)
+        assert sent[0]["status"] == 401
+
+    time.run(main)
+
+
+def test_a_kill_does_not_wait_for_others_who_wait_for_the_store(time, monkeypatch):
+    """All threads for other questions are taken."""
+
+    async def main():
+        app = wrapped(Application(), "", time, control_token=TOKEN)
+        store, gate, asking = app._injector.switch.store, threading.Event(), []
+        real = store.read
+
+        def slow():
+            asking.append(None)
+            assert gate.wait(20)
+            return real()
+
+        async with client(app) as http, anyio.create_task_group() as tasks:
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "read", slow)
+                for _ in range(6):
+                    tasks.start_soon(http.get, "/_faultware/status")
+                while len(asking) < 4:
+                    await anyio.lowlevel.checkpoint()
+            assert (await http.post("/_faultware/kill")).json()["state"] == "killed"
+            gate.set()
 
     time.run(main)

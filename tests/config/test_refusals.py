@@ -60,6 +60,8 @@ def directory(tmp_path, monkeypatch):
     tmp_path.joinpath("broken.toml").write_text("a =")
     tmp_path.joinpath("with-settings.toml").write_text("armed = true")
     tmp_path.joinpath("short-token").write_text("abc\n")
+    tmp_path.joinpath("no-tokens").write_text("\n# ops:kill:0123456789abcdef\n  \n")
+    tmp_path.joinpath("some-tokens").write_text("# who\nops:kill:0123456789abcdef\nx:root:0123456789abcdefg\n")
     tmp_path.joinpath("latin-token").write_bytes(b"\xe9" * 20)
     return tmp_path
 

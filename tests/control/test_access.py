@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultware.config.tokens import Role, Token, digest
 from faultware.control import auth
-from faultware.control.auth import Guard
+from faultware.control.auth import Keyring
 from faultware.control.messages import ControlRequest
 from faultware.control.service import mount
 from faultware.runtime.build import Service
@@ -69,7 +70,7 @@ def test_the_case_of_the_scheme_does_not_count(desk, scheme):
         " ",
         "\ud800",
         "Bearer \ud800",
-        "Bearer " + "x" * 100_000,
+        "Bearer " + "x" * 30_000,
     ],
 )
 def test_what_only_resembles_the_right_header_does_not_let_in(desk, authorization):
@@ -121,7 +122,8 @@ LETTERS = st.characters(codec="utf-8", exclude_categories=["C", "Z"])
 @given(st.text(LETTERS, min_size=16), st.text() | st.none())
 def test_only_the_token_lets_in(token, other):
     sent = token.encode().decode("latin-1") if other is None else other
-    assert Guard(token).admits(f"Bearer {sent}") is _means(sent, token)
+    mine = Token("ops", Role.VIEW, digest(token))
+    assert Keyring([mine]).find(f"Bearer {sent}") == (mine if _means(sent, token) else None)
 
 
 def _means(sent, token):
@@ -244,7 +246,10 @@ def test_the_token_is_in_no_answer_event_log_line_or_description(desk, caplog):
                 desk(method, path, data, host=f"{TOKEN}.example", token="wrong")
     said = [json.dumps(reply.headers) + reply.body.decode() for reply in desk.replies]
     said += [str(event) for event in desk.heard.events] + [caplog.text]
-    said += [repr(thing) for thing in (desk.control, desk.service, desk.service.settings, desk.control._guard)]
+    said += [
+        repr(thing)
+        for thing in (desk.control, desk.service, desk.service.settings, desk.control._keyring, desk.control._door)
+    ]
     said += [str(desk.service.settings.model_dump()), str(vars(desk.control))]
     assert not [text for text in said if TOKEN in text]
 
@@ -260,7 +265,7 @@ def test_a_bug_is_counted_and_its_answer_says_nothing_of_it(desk, monkeypatch):
     assert desk.injector.internal_errors == {"control": 1}
 
 
-@pytest.mark.parametrize("path", ["\ud800", "/\udcff", "/rules/\ud800", "/status\x00", "/rules/" + "x" * 10_000, "/é"])
+@pytest.mark.parametrize("path", ["\ud800", "/\udcff", "/rules/\ud800", "/status\x00", "/rules/" + "x" * 8_000, "/é"])
 def test_a_path_that_is_hardly_text_is_refused_like_any_other(desk, path):
     for method in ("GET", "PUT", "DELETE"):
         reply = desk.send(
