@@ -24,7 +24,9 @@ from faultware.config.quantities import (
 )
 from faultware.core.faults.forms import (
     At,
+    Days,
     FieldForm,
+    Flag,
     Json,
     Key,
     Kind,
@@ -35,6 +37,7 @@ from faultware.core.faults.forms import (
     Seconds,
     Size,
     Text,
+    TimeOfDay,
     Whole,
     Word,
     forms_of,
@@ -86,7 +89,7 @@ def read_value(kind: Kind, value: object) -> Any:
             return cast("list[str]", value)
         case Json() if isinstance(value, str):
             raise RuleError(f"{shown(value)} is a text", hint="write the mapping itself, without quotes")
-        case Whole() | Word() | Text() | Json():
+        case Whole() | Word() | Text() | Json() | Flag() | Days() | TimeOfDay():
             return value
 
 
@@ -168,7 +171,7 @@ def _described_value(field: FieldForm) -> Schema:
     return schema
 
 
-def kind_schema(kind: Kind) -> Schema:
+def kind_schema(kind: Kind) -> Schema:  # noqa: C901  (one case for each kind, and nothing else)
     """The JSON Schema of a value of a kind."""
     match kind:
         case Seconds():
@@ -197,6 +200,12 @@ def kind_schema(kind: Kind) -> Schema:
             return {"type": "string"}
         case Json():
             return {"type": "object"}
+        case Flag():
+            return {"type": "boolean"}
+        case Days(choices):
+            return {"type": "array", "items": {"enum": list(choices)}}
+        case TimeOfDay():
+            return {"type": "string", "examples": ["09:00"]}
 
 
 @dataclass(frozen=True, slots=True)

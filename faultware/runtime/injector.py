@@ -11,11 +11,13 @@ import os
 import threading
 import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from faultware.core.faults import Kill
 from faultware.core.ruleset import RuleSet
 from faultware.errors import FaultwareError, StoreError
 from faultware.runtime.holding import Holding
+from faultware.runtime.instances import Instances
 from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS, Refresher
 from faultware.runtime.switch import CLOCK, TIME_OVER
 from faultware.state.store import KILLED
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from faultware.core.engine import Engine
     from faultware.core.exemptions import Exemptions
+    from faultware.core.faults import Instance
     from faultware.core.plan import Injection, Plan
     from faultware.core.request import Request
     from faultware.core.ruleset import LiveRule
@@ -106,6 +109,7 @@ class Injector:
         self.max_active_faults = max_active_faults
         self.dry_run = dry_run
         self.active_faults = 0
+        self.instances = Instances(lambda: self.switch.killed, engine.limits.max_delay_seconds)
         self.internal_errors: Counter[str] = Counter()
         # Requests to the control endpoint that were not let in, by reason.
         self.refusals: Counter[str] = Counter()
@@ -193,6 +197,21 @@ class Injector:
     def withdrawn(self, injection: Injection, reason: str) -> None:
         """Note that a fault that was chosen does not come about."""
         injection.live.tally.suppressed[reason] += 1
+
+    def act(self, injection: Injection, request: Request) -> None:
+        """Harm this process as a fault says; `block` takes its time here, `kill` may not return."""
+        fault = cast("Instance", injection.fault)
+        if not self.instances.reserve(fault):
+            self.withdrawn(injection, "killed" if self.switch.killed else "busy")
+            return
+        # Noted and written down before: afterwards it may be too late.
+        self.injected(injection, request)
+        if isinstance(fault, Kill):
+            self.metrics.flush()
+        try:
+            self.instances.run(fault)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            self.failed("instance", error)
 
     def hang_seconds(self, asked: float | None) -> float:
         """How long a hang lasts: what its rule says, but never longer than any delay may."""
@@ -384,6 +403,7 @@ class Injector:
         self._refresher = None
         self._process = 0
         self.active_faults = 0
+        self.instances.after_fork()
         self.view = self._idle
 
 

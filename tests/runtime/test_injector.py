@@ -261,3 +261,47 @@ def test_readings_say_what_is_so(time):
 
 def test_rules_that_the_index_cannot_file_are_named():
     assert make_injector("/**/pay* 1% abort 503 as wide; /pay 1% abort 503 as pay").scanned_rules() == ["wide"]
+
+
+# Faults of the process.
+
+
+def test_a_fault_of_the_process_is_noted_before_it_acts(heard):
+    injector = make_injector("/pay 100% kill as worker", heard=heard)
+    injector.instances = FakeInstances(heard)
+    injector.act(ask(injector).before[0], FakeRequest())
+    assert injector.instances.heard_before == [("worker", "kill")]
+    assert injector.live_rules()[0].tally.injected == {"kill": 1}
+
+
+@pytest.mark.parametrize(("kills", "reason"), [(False, "busy"), (True, "killed")])
+def test_a_fault_of_the_process_that_finds_no_place_is_withdrawn(kills, reason):
+    injector = make_injector("/pay 100% cpu 50% as burn")
+    injection = ask(injector).before[0]
+    injector.instances.reserve(injection.fault)
+    if kills:
+        injector.switch.kill("me")
+    injector.act(injection, FakeRequest())
+    assert injector.live_rules()[0].tally.suppressed == {reason: 1}
+
+
+def test_a_failure_while_the_process_is_being_harmed_is_our_own():
+    injector = make_injector("/pay 100% block 1s as stuck")
+    injector.instances = FakeInstances()
+    injector.act(ask(injector).before[0], FakeRequest())
+    assert injector.internal_errors == {"instance": 1}
+
+
+class FakeInstances:
+    """Notes what has been heard by the time something acts."""
+
+    def __init__(self, heard=None):
+        self.heard = heard
+
+    def reserve(self, _fault):
+        return True
+
+    def run(self, _fault):
+        if self.heard is None:
+            raise OSError("cannot")
+        self.heard_before = [(event.rule, event.fault) for event in self.heard.of(FaultInjected)]
