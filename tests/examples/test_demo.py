@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -18,11 +17,21 @@ from tests.servers.harness import PATIENCE_SECONDS, ROOT, environment, eventuall
 pytestmark = pytest.mark.server
 
 
+# Runs a program that inherits the signals of an interactive shell, or ignores the numbered ones like the children of
+# nohup and of a script's `&`.
+SHELL = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN if str(int(number)) in sys.argv[1].split(",") else signal.SIG_DFL)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 @contextmanager
-def demo(port: int, **variables: str):
+def demo(port: int, ignored: tuple[int, ...] = (), **variables: str):
     """The demo, running; stopped at the end whatever happened."""
     process = subprocess.Popen(
-        [sys.executable, "examples/demo.py"],
+        [sys.executable, "-c", SHELL, ",".join(map(str, map(int, ignored))), sys.executable, "examples/demo.py"],
         cwd=ROOT,
         env=environment({"PORT": str(port), **variables}),
         stdout=subprocess.PIPE,
@@ -87,10 +96,18 @@ def test_a_port_that_is_none_is_refused(port):
     assert output == f"demo: PORT={port} is not a port: make demo PORT=8001\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_demo_cleanly_while_traffic_is_running(number):
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGINT, (signal.SIGINT,)),
+        (signal.SIGTERM, ()),
+        (signal.SIGHUP, ()),
+    ],
+)
+def test_a_signal_ends_the_demo_cleanly_while_traffic_is_running(number, ignored):
     port = free_port()
-    with demo(port) as process:
+    with demo(port, ignored) as process:
         eventually(lambda: not is_free(port), "the service is up")
         process.send_signal(number)
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
@@ -99,17 +116,18 @@ def test_a_signal_ends_the_demo_cleanly_while_traffic_is_running(number):
     eventually(lambda: is_free(port), "the service is gone")
 
 
-def test_the_demo_stays_up_until_it_is_interrupted():
+def test_the_demo_stays_up_until_it_is_interrupted_and_nohup_keeps_it_up():
     port = free_port()
-    with demo(port) as process:
-        lines = []
+    with demo(port, (signal.SIGHUP,)) as process:
+        lines = [process.stdout.readline()]  # by now it has set its signals
+        process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 2 * PATIENCE_SECONDS
         while "stays up" not in (line := process.stdout.readline()):
             assert line or process.poll() is None, lines
             assert time.monotonic() < deadline, lines
             lines.append(line)
         assert not is_free(port)
-        os.kill(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, output.strip()) == (0, "Stopped.")
     assert is_free(port)

@@ -9,6 +9,7 @@ from faultware.telemetry import forking
 from faultware.telemetry.events import EventRing, ReloadFailed
 from faultware.telemetry.forking import ForkAware
 from faultware.telemetry.logs import LogObserver
+from tests.unmeasured import unmeasured
 
 # Threads that are nearly always inside a lock, while the main thread forks children that need it.
 BUSY = """
@@ -42,7 +43,7 @@ print("done")
 
 def test_a_child_forked_while_threads_hold_the_locks_does_not_wait_for_them():
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    environment = unmeasured(PYTHONPATH=os.pathsep.join([str(here), str(here.parents[1])]))
     done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == "done\n", done.stderr
 
