@@ -22,6 +22,9 @@ PREFIX: Final = "FAULTWARE_"
 # Kubernetes sets these in every pod of a namespace that has a Service called faultware; nobody misspelt them.
 _SERVICE_LINKS: Final = re.compile(r"FAULTWARE_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)\w*)?)")
 
+# What the command line takes for itself, and may stand in the environment of a service.
+_COMMAND_LINE: Final = frozenset({"FAULTWARE_CONTROL_URL"})
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -60,7 +63,7 @@ def variables_source(
     values: dict[str, object] = {}
     for variable, text in environ.items():
         upper = variable.upper()
-        if not upper.startswith(PREFIX) or _SERVICE_LINKS.fullmatch(upper):
+        if not upper.startswith(PREFIX) or upper in _COMMAND_LINE or _SERVICE_LINKS.fullmatch(upper):
             continue
         if upper not in known:
             mistakes.append(SettingsError(f"unknown variable {shown(variable)}", hint=_hint(upper, known.values())))

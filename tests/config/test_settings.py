@@ -113,6 +113,7 @@ def test_other_variables_are_left_alone():
         "FAULTWARE_SERVICE_PORT_HTTP": "80",
         "FAULTWARE_PORT": "tcp://10.0.0.1:80",
         "FAULTWARE_PORT_80_TCP_ADDR": "10.0.0.1",
+        "FAULTWARE_CONTROL_URL": "http://10.0.0.1",
     }
     assert load_settings({"FAULTWAREX": "1", "MY_FAULTWARE_RULES": "x", "CONTROL_TOKEN": "x", **service}) == Settings()
 

@@ -1,0 +1,142 @@
+"""A small client of the control endpoint: one connection for each question, no proxies, no redirects."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote, urlsplit
+
+from faultware.cli.ending import NoAnswerError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_PATH: Final = "/_faultware"
+_MAX_ANSWER: Final = 16 * 1024 * 1024
+_PROBLEM: Final = "application/problem+json"
+
+
+class Endpoint:
+    """The control endpoint of a service.
+
+    Args:
+        url: Of the endpoint, or of the service: then it is at the default path.
+        token: Opens it.
+        host: The name to call it by; empty: the one in the URL.
+        timeout_seconds: How long to wait for it.
+
+    Raises:
+        UsageError: The URL is none.
+    """
+
+    def __init__(self, url: str, token: str, *, host: str = "", timeout_seconds: float = 5.0) -> None:
+        self._scheme, self._host, self._port, self._path = _parts(url)
+        netloc = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"{self._scheme}://{netloc}{f':{self._port}' if self._port else ''}{self._path}"
+        self._headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+        if host:
+            self._headers["host"] = host
+        self._timeout_seconds = timeout_seconds
+
+    def status(self) -> dict[str, Any]:
+        """The state of the switch, and of the worker that answers."""
+        return self.ask("GET", "/status")
+
+    def kill(self, reason: str = "") -> dict[str, Any]:
+        """Stop all faults."""
+        return self.ask("POST", "/kill", {"reason": reason} if reason else None)
+
+    def arm(self, duration: str = "") -> dict[str, Any]:
+        """Let faults happen."""
+        return self.ask("POST", "/arm", {"for": duration} if duration else None)
+
+    def rules(self) -> dict[str, Any]:
+        """The rules in force."""
+        return self.ask("GET", "/rules")
+
+    def put_rules(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
+        """Put these rules in the place of all others."""
+        return self.ask("PUT", "/rules", documents)
+
+    def delete_rule(self, name: str) -> None:
+        """Take one rule away."""
+        self.ask("DELETE", f"/rules/{quote(name, safe='')}")
+
+    def ask(self, method: str, path: str, data: object = None) -> dict[str, Any]:
+        """One request, and the object that answers it; empty where there is nothing to say.
+
+        Raises:
+            RefusedError: The endpoint says no.
+            NoAnswerError: Nobody answers, or it is not the endpoint.
+        """
+        status, headers, body = self._exchange(method, self._path + path, data)
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == _PROBLEM:
+            raise RefusedError(f"{self.url}: {_told(body)}")
+        if status == HTTPStatus.NO_CONTENT:
+            return {}
+        if status >= HTTPStatus.MULTIPLE_CHOICES or kind != "application/json":
+            place = headers.get("location", "")
+            what = f"status {status}" + (f", see {place}" if place else "")
+            hint = "is faultware enabled there, with a token, and is this the path?"
+            raise NoAnswerError(f"{self.url}: this is not the control endpoint: {what}", hint=hint)
+        answer = _object(body)
+        if answer is None:
+            raise NoAnswerError(f"{self.url}: the answer is not JSON")
+        return answer
+
+    def _exchange(self, method: str, target: str, data: object) -> tuple[int, Mapping[str, str], bytes]:
+        headers, body = self._headers, None
+        if data is not None:
+            headers, body = {**headers, "content-type": "application/json"}, json.dumps(data).encode()
+        connection = self._connection()
+        try:
+            connection.request(method, target, body, headers)
+            response = connection.getresponse()
+            lines = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, lines, response.read(_MAX_ANSWER)
+        except TimeoutError:
+            raise NoAnswerError(f"{self.url}: no answer within {self._timeout_seconds:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise NoAnswerError(f"{self.url}: no answer: {reason}") from None
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._scheme == "http":
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_seconds, context=context)
+
+
+def _parts(url: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"the URL is not possible: {error}") from None
+    if scheme not in ("http", "https") or not host:
+        raise UsageError("the URL is not that of a service", hint="such as http://127.0.0.1:8000")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError("the URL has more than a host and a path", hint="the token has its own place")
+    return scheme, host, port, parts.path.rstrip("/") or _DEFAULT_PATH
+
+
+def _told(body: bytes) -> str:
+    """What a problem document (RFC 9457) says, in one line."""
+    problem = _object(body) or {}
+    where, hint = str(problem.get("where", "")), str(problem.get("hint", ""))
+    text = str(problem.get("detail", "")) or "refused without a reason"
+    return (f"{where}: " if where else "") + text + (f" ({hint})" if hint else "")
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else None

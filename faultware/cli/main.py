@@ -1,0 +1,87 @@
+"""The command line as a whole: finds the command, runs it, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from faultware import __version__
+from faultware.cli import arm, events, explain, kill, rules, status, validate
+from faultware.cli.ending import CommandError, Ending
+from faultware.cli.screen import Screen
+from faultware.errors import FaultwareError, MissingExtraError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = (
+    status.COMMAND,
+    kill.COMMAND,
+    arm.COMMAND,
+    rules.COMMAND,
+    validate.COMMAND,
+    explain.COMMAND,
+    events.COMMAND,
+)
+
+_EPILOG: Final = """\
+exit codes: 0 done; 1 refused, or not right; 2 wrong usage, or something is missing; 3 no answer;
+4 done, but not everywhere. More in docs/reference/cli.md.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code.
+
+    Args:
+        words: Its arguments; left out: those of this process.
+    """
+    arguments = _parser().parse_args(words)
+    try:
+        ending: Ending = arguments.run(arguments, Screen(as_json=arguments.json))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return Ending.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has seen enough; what is left must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Ending.DONE
+    except CommandError as error:
+        return _fail(error, error.ending)
+    except FaultwareError as error:
+        return _fail(error, _ending(error))
+    return ending
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "faultware",
+        description="Steer the faults of a service, and stop them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"faultware {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        sub = commands.add_parser(command.name, help=command.summary, description=command.description)
+        sub.add_argument("--json", action="store_true", help="for programs")
+        sub.set_defaults(run=command.run)
+        command.options(sub)
+    return parser
+
+
+def _fail(error: Exception, ending: Ending) -> Ending:
+    sys.stderr.write(f"faultware: {error}\n")
+    return ending
+
+
+def _ending(error: FaultwareError) -> Ending:
+    match error:
+        case StoreError():
+            return Ending.NO_ANSWER
+        case MissingExtraError():
+            return Ending.USAGE
+        case _:
+            return Ending.REFUSED

@@ -1,0 +1,70 @@
+"""`faultware rules`: show, replace and take away rules."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from typing import TYPE_CHECKING, Any, Final
+
+from faultware.cli.command import Command
+from faultware.cli.ending import Ending
+from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.reading import documents, read_target
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
+
+    from faultware.cli.screen import Screen
+
+
+def options(parser: ArgumentParser) -> None:
+    """The arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = actions.add_parser("show", help="the rules in force", description="Show the rules in force.")
+    put = actions.add_parser(
+        "put",
+        help="put rules in the place of all others",
+        description="Put rules in the place of all others. Without `for` they live for 10 minutes, an hour at most.",
+    )
+    put.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
+    delete = actions.add_parser("delete", help="take one rule away", description="Take one rule away.")
+    delete.add_argument("name", metavar="NAME", help="the rule's name")
+    for action in (shown, put, delete):
+        endpoint_options(action)
+        action.add_argument("--json", action="store_true", default=SUPPRESS, help="for programs")
+
+
+def run(arguments: Namespace, screen: Screen) -> Ending:
+    """Do it."""
+    match arguments.action:
+        case "put":
+            # Read first: what is wrong in a file is told with its place there.
+            rules = documents(read_target(arguments.target))
+            _show(open_endpoint(arguments).put_rules(rules), screen)
+        case "delete":
+            open_endpoint(arguments).delete_rule(arguments.name)
+            if not screen.answer({"deleted": arguments.name}):
+                screen.line(f"{arguments.name} is gone")
+        case _:
+            _show(open_endpoint(arguments).rules(), screen)
+    return Ending.DONE
+
+
+def _show(answer: Mapping[str, Any], screen: Screen) -> None:
+    if screen.answer(answer):
+        return
+    from faultware.config.documents import read_rules  # noqa: PLC0415  (loads pydantic)
+
+    for rule in read_rules(answer["rules"]):
+        screen.line(str(rule))
+    if not answer["rules"]:
+        screen.line("no rules")
+
+
+COMMAND: Final = Command(
+    "rules",
+    "show, replace and take away rules",
+    "Show, replace and take away rules at run time.",
+    options,
+    run,
+)

@@ -1,0 +1,38 @@
+"""`faultware validate`: whether rules can be used, without a service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from faultware.cli.command import Command
+from faultware.cli.ending import Ending
+from faultware.cli.reading import documents, read_target
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from faultware.cli.screen import Screen
+
+
+def options(parser: ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
+
+
+def run(arguments: Namespace, screen: Screen) -> Ending:
+    """Read the rules and show how they were understood."""
+    rules = read_target(arguments.target)
+    if not screen.answer({"rules": documents(rules)}):
+        for rule in rules:
+            screen.line(str(rule))
+        screen.line(f"{len(rules)} {'rule' if len(rules) == 1 else 'rules'}, all good")
+    return Ending.DONE
+
+
+COMMAND: Final = Command(
+    "validate",
+    "whether rules can be used, without a service",
+    "Read a file or rules as a service would, and show how they are understood, or every mistake with its place.",
+    options,
+    run,
+)
