@@ -26,6 +26,7 @@ from faultware.core.faults import (
     attribute,
 )
 from faultware.core.matching import Match, PathMatch, TextMatch
+from faultware.core.recurring import WEEKDAYS, Recurring
 from faultware.core.request import Request
 from faultware.core.rules import Choice, Rule
 from faultware.core.sampling import SampleBy
@@ -198,6 +199,16 @@ _choices = st.lists(
     max_size=3,
 )
 _schedules = st.none() | st.builds(Schedule, _short, PERCENTAGES, _short, st.none() | _short)
+_recurring = st.builds(
+    Recurring,
+    st.integers(10, 10**6).map(float),
+    start=st.sampled_from(("00:00", "09:30", "22:00")),
+    days=st.lists(st.sampled_from(WEEKDAYS), min_size=1, unique=True),
+    timezone=st.sampled_from(("UTC", "Europe/Berlin")),
+    max_per_day=st.integers(1, 9),
+    leashed=st.booleans(),
+)
+_of_processes = faults_by_form(*(kind for kind in BY_FORM if kind.phase is Phase.INSTANCE))
 _endings = st.one_of(
     st.none(),
     aborts(),
@@ -222,6 +233,11 @@ def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
         match: Where the conditions come from, if not from `matches()`.
     """
     some, more = [], {}
+    if match is None and draw(_rarely):
+        fault = draw(_of_processes)
+        lifetime = draw(_lifetimes)
+        recurring = draw(_recurring)
+        return Rule(draw(_names), percentage=100, recurring=recurring, lifetime_seconds=lifetime, **{fault.kind: fault})
     if draw(_rarely):
         some = [draw(_of_websockets)]
     elif draw(_rarely):

@@ -42,6 +42,7 @@ from faultware.config.models import (
 )
 from faultware.core import faults as kinds
 from faultware.core.faults import FAULTS, Abort, Delay, DelayResponse, Fault, Hang, Raise, attribute
+from faultware.core.recurring import Recurring
 from faultware.core.rules import Choice, Rule
 from faultware.core.sampling import SampleBy
 from faultware.core.schedules import Schedule
@@ -151,7 +152,7 @@ class RuleDocument(FaultFields):
         title="Rule",
         json_schema_extra={
             "allOf": [
-                {"anyOf": [{"required": [key]} for key in ("percentage", "count", "first", "every")]},
+                {"anyOf": [{"required": [key]} for key in ("percentage", "count", "first", "every", "recurring")]},
                 {"anyOf": [*_ONE_OF_THEM, {"required": ["choose"]}, {"required": ["group"]}]},
             ]
         },
@@ -161,7 +162,7 @@ class RuleDocument(FaultFields):
     match: MatchDocument = Field(default_factory=MatchDocument, description="Left out: every request.")
     percentage: Percentage | None = Field(
         default=None,
-        description="0 to 100, rolled once for the rule; mandatory unless count, first or every is given.",
+        description="0 to 100, rolled once for the rule; mandatory unless count, first, every or recurring is given.",
     )
     choose: list[ChoiceDocument] = Field(default=[], description="Of these exactly one is done, drawn by weight.")
     fallback: AbortField | None = Field(
@@ -176,11 +177,12 @@ class RuleDocument(FaultFields):
     )
     group: Name | None = Field(default=None, description="Of a group only the first rule that matches takes part.")
     schedule: Annotated[Schedule | None, Described(Schedule, ())] = None
+    recurring: Annotated[Recurring | None, Described(Recurring, ())] = None
     for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
 
     def build(self) -> Rule:
         """The rule as the core has it."""
-        if self.percentage is None and self.count is None and self.first is None and self.every is None:
+        if all(value is None for value in (self.percentage, self.count, self.first, self.every, self.recurring)):
             hint = "write percentage: 10; 100 hits every request"
             raise RuleError("how often? a percentage is required", hint=hint)
         fallback = self.fallback
@@ -197,6 +199,7 @@ class RuleDocument(FaultFields):
             sample_by=None if self.sample_by is None else SampleBy.parse(self.sample_by),
             group=self.group or "",
             schedule=self.schedule,
+            recurring=self.recurring,
             lifetime_seconds=self.for_,
             **faults,
         )

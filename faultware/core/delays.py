@@ -19,18 +19,18 @@ _STANDARD_NORMAL = NormalDist()
 _LEAST = 2.0**-53
 
 
-def seconds(where: str, value: float, *, above_zero: bool = False) -> float:
+def seconds(where: str, value: float, *, above_zero: bool = False, most: float = MAX_SECONDS) -> float:
     """Check a length of time and round it to microseconds.
 
     Raises:
-        RuleError: It is no number, not finite, negative, zero where that means nothing, or beyond a day.
+        RuleError: It is no number, not finite, negative, zero where that means nothing, or beyond what is allowed.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise RuleError(f"{value!r} is not a number of seconds", where=where)
     if value < 0 or (above_zero and value == 0):
         raise RuleError(f"{value!r} seconds are not possible", where=where, hint="more than 0" if above_zero else "≥ 0")
-    if value > MAX_SECONDS:
-        raise RuleError(f"{value!r} seconds are too long", where=where, hint="at most 24h")
+    if value > most:
+        raise RuleError(f"{value!r} seconds are too long", where=where, hint=f"at most {most / 3600:g}h")
     return round(float(value), 6)
 
 

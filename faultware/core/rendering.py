@@ -53,6 +53,8 @@ def rule_document(rule: Rule, *, with_name: bool = True) -> Document:
         document["group"] = rule.group
     if rule.schedule is not None:
         document["schedule"] = form_document(rule.schedule)
+    if rule.recurring is not None:
+        document["recurring"] = form_document(rule.recurring)
     if rule.lifetime_seconds is not None:
         document["for"] = duration(rule.lifetime_seconds)
     return document
@@ -156,7 +158,8 @@ def _match_words(match: Match) -> list[str] | None:
 
 def _is_sayable(rule: Rule) -> bool:
     """Whether what is not a match and not a fault fits into one line."""
-    return not rule.group and all(value is None for value in (rule.every, rule.first, rule.sample_by, rule.schedule))
+    others = (rule.every, rule.first, rule.sample_by, rule.schedule, rule.recurring)
+    return not rule.group and all(value is None for value in others)
 
 
 def _choice_words(rule: Rule) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from faultware.core import faults as kinds
 from faultware.core.faults import FAULTS, Abort, Fault, Phase, attribute
 from faultware.core.matching import Match
+from faultware.core.recurring import Recurring
 from faultware.core.rendering import rule_document, rule_line
 from faultware.core.sampling import SampleBy, check_percentage
 from faultware.core.schedules import Schedule
@@ -26,6 +27,13 @@ MAX_LIFETIME = 366 * 24 * 3600.0
 MAX_WEIGHT: Final = 10**6
 
 _NAMES: Final = tuple(attribute(fault.kind) for fault in FAULTS)
+_KINDS: Final[dict[str, type]] = {
+    **dict(zip(_NAMES, FAULTS, strict=True)),
+    "fallback": Abort,
+    "sample_by": SampleBy,
+    "schedule": Schedule,
+    "recurring": Recurring,
+}
 _FAULTS_HINT: Final = "such as abort, delay, reset, truncate"
 # What a WebSocket has in common with a request over HTTP: a handshake, which can be delayed.
 _WEBSOCKET: Final = frozenset({kinds.WebsocketRefuse, kinds.WebsocketClose, kinds.WebsocketMessages})
@@ -74,6 +82,7 @@ class Rule:
         group: Of the rules with one group only the first that matches takes part, whether it acts or not. So a rule of
             a group may have no fault: what it matches is spared the rest of the group.
         schedule: How the percentage changes over time.
+        recurring: The fault, which is one of the process, comes by itself and needs no request.
         lifetime_seconds: How long the rule lives once it is loaded.
 
     Raises:
@@ -124,6 +133,7 @@ class Rule:
     sample_by: SampleBy | None = field(default=None, kw_only=True)
     group: str = field(default="", kw_only=True)
     schedule: Schedule | None = field(default=None, kw_only=True)
+    recurring: Recurring | None = field(default=None, kw_only=True)
     lifetime_seconds: float | None = field(default=None, kw_only=True)
     faults: tuple[Fault, ...] = field(init=False, repr=False, compare=False)
     is_websocket: bool = field(init=False, repr=False, compare=False)
@@ -147,8 +157,7 @@ class Rule:
             raise RuleError(f"{self.name!r} is not a rule name", where="name", hint=NAME_HINT)
 
     def _check_types(self) -> None:
-        given: dict[str, type] = dict(zip(_NAMES, FAULTS, strict=True))
-        for name, kind in {**given, "fallback": Abort, "sample_by": SampleBy, "schedule": Schedule}.items():
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
             if value is not None and type(value) is not kind:
                 raise RuleError(f"{value!r} is not a {kind.__name__}", where=name, hint=f"write {kind.__name__}(…)")
@@ -170,6 +179,20 @@ class Rule:
         other = next((fault.kind for fault in self.everything if type(fault) not in _WEBSOCKET | {kinds.Delay}), None)
         if self.is_websocket and other is not None:
             raise RuleError(f"{other} does not concern WebSockets", hint="write two rules")
+
+        if self.recurring is not None:
+            self._check_recurring()
+
+    def _check_recurring(self) -> None:
+        """What comes by itself is one fault of the process, and meets no request."""
+        if self.choose or [fault.phase for fault in self.faults] != [Phase.INSTANCE]:
+            hint = "one of kill, cpu, memory, block, descriptors, and nothing else"
+            raise RuleError("what recurs is a fault of the process", where="recurring", hint=hint)
+        if self.match != Match():
+            raise RuleError("what recurs meets no request", where="match", hint="leave it out")
+        for where in ("count", "first", "every", "sample_by", "schedule"):
+            if getattr(self, where) is not None:
+                raise RuleError("this means nothing beside recurring", where=where, hint="leave it out")
 
     @property
     def everything(self) -> Iterator[Fault]:

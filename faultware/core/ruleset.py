@@ -111,13 +111,20 @@ class RuleSet:
     Args:
         live: The rules, in the order in which they are tried.
         exemptions: Paths that rules do not reach.
+        for_websockets: Find the rules that concern WebSockets, and not those that concern other requests.
 
     Raises:
         RuleError: Two rules have one name.
     """
 
-    def __init__(self, live: Iterable[LiveRule] = (), exemptions: Exemptions | None = None) -> None:
+    def __init__(
+        self, live: Iterable[LiveRule] = (), exemptions: Exemptions | None = None, *, for_websockets: bool = False
+    ) -> None:
         self.live = tuple(live)
+        # A rule that comes by itself is found by no request.
+        self._filed = [
+            entry for entry in self.live if entry.rule.recurring is None and entry.rule.is_websocket is for_websockets
+        ]
         self.exemptions = exemptions or Exemptions()
         self.needs_time = any(entry.needs_time for entry in self.live)
         names: set[str] = set()
@@ -226,9 +233,9 @@ class RuleSet:
                 yield from prefixes.get(path[:length], ())
 
     def _file(self) -> None:
-        keys = [list(_keys(entry.rule)) for entry in self.live]
+        keys = [list(_keys(entry.rule)) for entry in self._filed]
         shared = Counter(key for own in keys for key in own)
-        for entry, own in zip(self.live, keys, strict=True):
+        for entry, own in zip(self._filed, keys, strict=True):
             if own:
                 kind, key = min(own, key=lambda key: shared[key])
                 self._index[kind].setdefault(key, []).append(entry)

@@ -18,6 +18,7 @@ from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
 from faultware.runtime.servers import running
 from faultware.runtime.switch import Clocks, Switch
+from faultware.runtime.timetable import Timetable
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
 from faultware.state.service import embedded_directory, started_at
@@ -136,6 +137,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         dry_run=settings.dry_run,
         metrics=_metrics(options.get("registry")),
     )
+    injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
     _announce(settings, injector)
     return Service(settings, injector, events)
 

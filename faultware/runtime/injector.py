@@ -20,6 +20,7 @@ from faultware.runtime.holding import Holding
 from faultware.runtime.instances import Instances
 from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS, Refresher
 from faultware.runtime.switch import CLOCK, TIME_OVER
+from faultware.runtime.view import View
 from faultware.state.store import KILLED
 from faultware.telemetry.events import FaultInjected, InternalError, ReloadFailed, SwitchKilled
 from faultware.telemetry.readings import Readings
@@ -42,33 +43,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("faultware")
 
 _FLUSH_SECONDS: Final = 1.0
-
-
-def environ_key(name: str) -> str:
-    """Where a WSGI environment keeps a header, whose name is given in lower case (PEP 3333)."""
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-
-
-class View:
-    """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
-
-    __slots__ = ("header_names", "is_idle", "known", "quiet", "raw_header_names", "rules", "word")
-
-    def __init__(self, word: int, rules: RuleSet) -> None:
-        self.word = word
-        self.rules = rules
-        # Without rules in force only the control endpoint is to be looked for.
-        self.is_idle = not rules.live
-        # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
-        names = rules.header_names
-        self.quiet: dict[str, bool] = {} if rules.has_query or rules.has_raw else rules.quiet
-        # Where the path alone decides which rules are asked: the second fastest way.
-        has_fields = names or rules.has_query or rules.has_raw
-        self.known: dict[str, tuple[LiveRule, ...]] = {} if has_fields else rules.known
-        # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
-        self.header_names = frozenset(map(environ_key, names))
-        self.raw_header_names = frozenset(name.encode("latin-1") for name in names)
 
 
 class Injector:
@@ -118,6 +92,8 @@ class Injector:
         self.last_reload: tuple[bool, float] = (True, clocks.wall())
         self._engine = engine
         self._max_delay_seconds = engine.limits.max_delay_seconds
+        # The state as last read; None: nothing is known.
+        self.snapshot: Snapshot | None = None
         self._lock = threading.Lock()
         self._refresher: Refresher | None = None
         self._process = 0
@@ -125,7 +101,6 @@ class Injector:
         self._must_stop = False
         self._flush_at = 0.0
         self._complaint = ""
-        self._armed_until: float | None = None
         self._nothing = RuleSet(exemptions=exemptions)
         self._idle = View(-1, self._nothing)
         self.signal = switch.store.signal
@@ -156,8 +131,7 @@ class Injector:
             if plan is None or not self.dry_run:
                 return plan
             for injection in plan.injections:
-                injection.live.tally.suppressed["dry_run"] += 1
-                self._tell_fault(injection, request, dry_run=True)
+                self.spare(injection, request, "dry_run")
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
             self.failed("decide", error)
         return None
@@ -213,6 +187,11 @@ class Injector:
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
             self.failed("instance", error)
 
+    def spare(self, injection: Injection, request: Request, reason: str) -> None:
+        """Say what would have been done, and count why it is not."""
+        self.withdrawn(injection, reason)
+        self._tell_fault(injection, request, dry_run=True)
+
     def hang_seconds(self, asked: float | None) -> float:
         """How long a hang lasts: what its rule says, but never longer than any delay may."""
         return self._max_delay_seconds if asked is None else min(asked, self._max_delay_seconds)
@@ -248,7 +227,7 @@ class Injector:
         known = {entry.rule.name: entry for entry in self._loaded[1].live}
         rules = self.switch.rule_set(snapshot, self.exemptions, known)
         self._loaded = (word, rules)
-        self._armed_until = snapshot.armed_until
+        self.snapshot = snapshot
         self.last_reload = (True, self.clocks.wall())
         self.view = View(word, self._nothing if word & KILLED else rules)
         if word & KILLED:
@@ -348,7 +327,8 @@ class Injector:
 
     def _end_arming(self) -> None:
         """The rules have ended by their deadlines; this makes the switch say so."""
-        if self._armed_until is None or self.switch.killed or self.clocks.wall() < self._armed_until:
+        until = None if self.snapshot is None else self.snapshot.armed_until
+        if until is None or self.switch.killed or self.clocks.wall() < until:
             return
         if self.switch.end_arming() is not None:
             self.tell(SwitchKilled(self.clocks.wall(), CLOCK, TIME_OVER))

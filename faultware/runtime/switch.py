@@ -15,6 +15,7 @@ from faultware.core.rendering import rule_document
 from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
 from faultware.runtime.capabilities import Capabilities
+from faultware.runtime.timetable import check_zone
 from faultware.state.store import KILLED, Deed, StoredRule, noted
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Switch:
             try:
                 exceptions.check(rule.everything)
                 self.capabilities.check(rule)
+                check_zone(rule)
             except RuleError as error:
                 raise error.inside(rule.name) from None
 
@@ -239,7 +241,8 @@ class Switch:
             if deadline > now:
                 old = known.get(rule.name) if known else None
                 tally = old.tally if old is not None and _is_same(old.rule, rule) else Tally()
-                live.append(LiveRule(rule, deadline, tally))
+                began = now - max(wall - entry.since, 0.0)
+                live.append(LiveRule(rule, deadline, tally, began))
         self._ends = settled
         return RuleSet(live, exemptions)
 
@@ -261,6 +264,7 @@ class Switch:
             try:
                 self._exceptions.check(rule.everything)
                 self.capabilities.check(rule)
+                check_zone(rule)
                 lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
                 _check_lifetime(lifetime)
             except RuleError as error:
@@ -268,7 +272,7 @@ class Switch:
             if rule.name in stored:
                 raise RuleError("the name is used twice", where=rule.name, hint="a name is unique")
             document = {key: value for key, value in rule_document(rule).items() if key != "for"}
-            stored[rule.name] = StoredRule(document, now + lifetime)
+            stored[rule.name] = StoredRule(document, now + lifetime, now)
         return tuple(stored.values())
 
     def _entries(self, snapshot: Snapshot) -> Rules:
@@ -289,6 +293,7 @@ class Switch:
             StoredRule(
                 {key: value for key, value in rule_document(rule).items() if key != "for"},
                 None if rule.lifetime_seconds is None else created_at + rule.lifetime_seconds,
+                created_at,
             )
             for rule in self._startup
         )

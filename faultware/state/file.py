@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.errors import StoreError
-from faultware.state.store import KILLED, Deed, Snapshot, StoredRule, word
+from faultware.state.store import KILLED, Deed, Planned, Snapshot, StoredRule, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -233,6 +233,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         reason=str(data["reason"]),
         # A state that an earlier version has written has none.
         deeds=tuple(map(_deed, data.get("deeds", ()))),
+        plans=tuple(map(_planned, data.get("plans", ()))),
     )
 
 
@@ -241,11 +242,19 @@ def _deed(data: Mapping[str, Any]) -> Deed:
     return Deed(at=_time(data["at"]), before=_version(data["before"]), **texts)
 
 
+def _planned(data: Mapping[str, Any]) -> Planned:
+    count = data["count"]
+    if not isinstance(count, int):
+        raise TypeError
+    return Planned(str(data["rule"]), _time(data["at"]), str(data["day"]), count, _time(data["last"]))
+
+
 def _stored_rule(data: Mapping[str, Any]) -> StoredRule:
     document, expires_at = dict(data["document"]), data["expires_at"]
     if not isinstance(document["name"], str):
         raise TypeError
-    return StoredRule(document, None if expires_at is None else _time(expires_at))
+    # A state that an earlier version has written does not say since when.
+    return StoredRule(document, None if expires_at is None else _time(expires_at), _time(data.get("since", 0.0)))
 
 
 def _version(value: object) -> int:

@@ -26,10 +26,12 @@ class StoredRule:
     Args:
         document: The rule in the document form.
         expires_at: Wall-clock time in seconds; None: never (it came from the service's own start-up rules).
+        since: Wall-clock time from which its schedule counts.
     """
 
     document: Mapping[str, Any]
     expires_at: float | None
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,25 @@ class Deed:
     action: str
     detail: str
     before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """When a fault that comes by itself is due; the first process to claim it does it.
+
+    Args:
+        rule: The rule's name.
+        at: Wall-clock time in seconds.
+        day: The day of the last one, as ISO 8601 writes it; empty: there was none.
+        count: How many there were on that day.
+        last: Wall-clock time of the last one; 0: there was none.
+    """
+
+    rule: str
+    at: float
+    day: str = ""
+    count: int = 0
+    last: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class Snapshot:
     actor: str = ""
     reason: str = ""
     deeds: tuple[Deed, ...] = ()
+    plans: tuple[Planned, ...] = ()
 
 
 class Signal(Protocol):

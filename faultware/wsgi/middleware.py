@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
-    from faultware.runtime.injector import Injector, View
+    from faultware.runtime.injector import Injector
+    from faultware.runtime.view import View
 
 _log = logging.getLogger("faultware")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from faultware.core.request import SENT_AS_IT_IS, Request
-from faultware.runtime.injector import environ_key
+from faultware.runtime.view import environ_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,8 @@ def _names(entries):
 def _scan(rule_set, request):
     """What the index has to find, the slow way."""
     allow = rule_set.exemptions.allow
-    return [entry for entry in rule_set.live if entry.rule.match.accepts(request) and allow(entry.rule, request.path)]
+    of_requests = [entry for entry in rule_set.live if not (entry.rule.is_websocket or entry.rule.recurring)]
+    return [entry for entry in of_requests if entry.rule.match.accepts(request) and allow(entry.rule, request.path)]
 
 
 @settings(max_examples=150, deadline=None)

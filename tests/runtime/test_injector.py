@@ -6,7 +6,7 @@ import pytest
 
 from faultware.core.engine import Limits
 from faultware.runtime import injector as module
-from faultware.runtime.injector import environ_key
+from faultware.runtime.view import environ_key
 from faultware.telemetry.events import FaultInjected, InternalError
 from tests.runtime.kit import (
     BEGIN,

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faultware import Abort, Rule
 from faultware.config.documents import read_rules
+from faultware.core.schedules import Schedule
 from faultware.errors import RuleError
 from faultware.runtime.switch import MAX_LIFETIME_SECONDS
 from faultware.state.store import StoredRule
@@ -138,6 +140,27 @@ def test_a_stored_rule_without_an_end_has_none_while_the_service_still_starts_wi
     same = make_switch("/x 10% abort 503 as a", time=time, store=memory(rules=stored))
     assert lives(same, time) == {"a": math.inf}
     assert lives(make_switch(time=time, store=memory(rules=stored)), time) == {}
+
+
+def test_a_schedule_counts_from_when_its_rule_was_loaded_in_every_process(time):
+    store = memory()
+    ramp = Schedule(start_after_seconds=10, from_percentage=0, ramp_seconds=100)
+    switch = make_switch(time=time, store=store)
+    switch.replace_rules([rule("a", percentage=50, schedule=ramp)])
+    time.pass_(60)
+    for one in (switch, make_switch(time=time, store=store)):
+        assert loaded(one)["a"].percentage_at(time.now) == pytest.approx(25)
+    time.pass_(60)
+    assert loaded(switch)["a"].percentage_at(time.now) == 50
+
+
+def test_a_schedule_of_a_rule_of_the_start_counts_from_the_start_of_the_service(time):
+    late = Rule("a", percentage=50, abort=Abort(503), schedule=Schedule(start_after_seconds=60))
+    switch = make_switch([late], time=time)
+    time.pass_(59)
+    assert loaded(switch)["a"].percentage_at(time.now) == 0
+    time.pass_(1)
+    assert loaded(switch)["a"].percentage_at(time.now) == 50
 
 
 # Tallies.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from faultware.core.delays import seconds
+from faultware.core.delays import MAX_SECONDS, seconds
 from faultware.core.faults.headers import check_header, check_header_name
 from faultware.core.quantities import duration, number, rate, size
 from faultware.core.sampling import SampleBy, check_percentage
@@ -70,10 +70,11 @@ class Seconds:
     """A length of time, in seconds; written `200ms`."""
 
     above_zero: bool = False
+    most: float = MAX_SECONDS
 
     def check(self, value: Any, where: str) -> float:
         """The value in microseconds' steps; raises `RuleError`."""
-        return seconds(where, value, above_zero=self.above_zero)
+        return seconds(where, value, above_zero=self.above_zero, most=self.most)
 
     def write(self, value: Any) -> str:
         """As text."""
