@@ -160,6 +160,7 @@ FORMS: Final[tuple[tuple[str, Fault], ...]] = (
     ("corrupt", kinds.Corrupt(1)),
     ("slice", kinds.Slice(1)),
     ("throttle", kinds.Throttle(1)),
+    ("throttle of requests", kinds.Throttle(1, of="request")),
     ("dribble", kinds.Dribble(1)),
     ("stall", kinds.Stall(kinds.Bytes(1))),
     ("truncate", kinds.Truncate(kinds.Bytes(1))),

@@ -119,3 +119,19 @@ def test_what_others_have_written_cannot_steer_a_terminal(ask):
     ask("kill", "--reason", "\x1b[2J\x9b2Jgone")
     assert "\x1b" not in ask("status").out
     assert "[2J2Jgone" in ask("status").out
+
+
+def test_capabilities_are_shown_with_the_server_that_they_are_of(ask):
+    result = ask("capabilities")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "an unknown server WSGI"
+    assert lines[1].split() == ["fault", "means", "reason"]
+    assert any(line.split()[:2] == ["abort", "native"] for line in lines)
+    assert any(line.split()[:2] == ["kill", "impossible"] and "ALLOW_INSTANCE_FAULTS" in line for line in lines)
+
+
+def test_capabilities_are_told_to_programs(ask):
+    told = json.loads(ask("capabilities", "--json").out)
+    assert told["server"]["protocol"] == "wsgi"
+    assert {"fault": "abort", "means": "native", "reason": "By the means of WSGI."} in told["faults"]
