@@ -10,17 +10,13 @@ import logging
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from faultware.asgi.acting import inject
 from faultware.asgi.control import answer
 from faultware.asgi.requests import ScopeRequest
-from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.startup import refuse
-from faultware.asgi.waiting import ReadAhead, hold
 from faultware.control.service import mount
-from faultware.core.faults import HANG_OVER, Abort, Hang, Raise, RateLimit
-from faultware.core.plan import mark
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
-from faultware.runtime.holding import Ending
 from faultware.runtime.routing import route_of
 
 if TYPE_CHECKING:
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector
@@ -136,71 +131,7 @@ class FaultMiddleware:
         plan = injector.decide(view, candidates, request)
         if plan is None:
             return app(scope, receive, send)
-        return self._inject(injector, plan, request, scope, receive, send)
+        return inject(app, injector, plan, request, scope, receive, send, is_marked=self._mark)
 
     def _refuse(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return refuse(self._refusal, scope, receive, send)
-
-    async def _inject(
-        self, injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        # Claimed here and not before: a coroutine that is cancelled before it begins would not give the place back.
-        if not injector.enter(plan):
-            await self.app(scope, receive, send)
-            return
-        ahead = ReadAhead(receive)
-        last = plan.ending
-        done = plan.before
-        ending: Ending | None = Ending.OVER
-        # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
-        try:
-            try:
-                for injection in done:
-                    injector.injected(injection, request)
-                if plan.delay_seconds:
-                    ending = await hold(injector, plan.delay_seconds, ahead)
-                if last is not None and ending is Ending.OVER:
-                    injector.injected(last, request)
-                    done = (*plan.before, last)
-                    ending = await self._end(injector, last, mark(done), request, scope, ahead, send)
-                elif last is not None:
-                    injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
-                if ending is Ending.GONE:
-                    await farewell(send)
-            finally:
-                injector.leave()
-            if ending in (Ending.OVER, Ending.RELEASED):
-                await self.app(scope, ahead, marked(send, mark(done)) if self._mark and done else send)
-        finally:
-            ahead.close()
-
-    async def _end(
-        self,
-        injector: Injector,
-        last: Injection,
-        marks: str,
-        request: ScopeRequest,
-        scope: Scope,
-        ahead: ReadAhead,
-        send: Send,
-    ) -> Ending | None:
-        """Do what ends the request. None: it is answered; else how it came that its hang did not end it."""
-        marks = marks if self._mark else ""
-        match last.fault:
-            case Abort(after=after) as fault:
-                if after:
-                    await self.app(scope, ahead, lose)
-                await abort(send, request.method, fault, marks)
-            case RateLimit() as fault:
-                await abort(send, request.method, fault.answer(last.retry_after_seconds), marks)
-            case Raise(exception=name):
-                raise injector.exceptions.make(name)
-            case Hang(duration_seconds=seconds):
-                ending = await hold(injector, injector.hang_seconds(seconds), ahead)
-                if ending is not Ending.OVER:
-                    return ending
-                await abort(send, request.method, HANG_OVER, marks)
-            case _:
-                injector.withdrawn(last, "impossible")
-                return Ending.RELEASED
-        return None

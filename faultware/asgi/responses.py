@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from faultware.core.grpc import grpc_content_type
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import Message, Send
 
     from faultware.core.faults import Abort
+    from faultware.core.request import Request
 
 MARK = "faultware-fault"
 
@@ -22,10 +25,13 @@ async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], b
     await send({"type": "http.response.body", "body": body})
 
 
-async def abort(send: Send, method: str, fault: Abort, mark: str) -> None:
-    """Answer in the application's place; an empty mark is left out."""
+async def abort(send: Send, request: Request, fault: Abort, mark: str) -> None:
+    """Answer in the application's place, gRPC in its own terms; an empty mark is left out."""
     marks = [(MARK, mark)] if mark else []
-    await respond(send, fault.status, fault.response_headers() + marks, fault.response_body(method))
+    content_type = grpc_content_type(request.header("content-type"))
+    if content_type:
+        fault = fault.for_grpc(content_type)
+    await respond(send, fault.status, fault.response_headers() + marks, fault.response_body(request.method))
 
 
 async def farewell(send: Send) -> None:

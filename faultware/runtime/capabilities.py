@@ -77,7 +77,7 @@ class Capabilities:
             case Needs.WEBSOCKET:
                 return _why_no_websocket(fault, server)
             case Needs.STREAM:
-                return _why_no_stream(server)
+                return _why_no_stream(fault, server)
             case Needs.SOCKET | Needs.RAW:
                 return _why_no_socket(fault, server)
             case _ as unknown:
@@ -152,6 +152,7 @@ FORMS: Final[tuple[tuple[str, Fault], ...]] = (
     ("partial_head", kinds.PartialHead()),
     ("garbage", kinds.Garbage()),
     ("stream_reset", kinds.StreamReset()),
+    ("stream_reset with another code than 2", kinds.StreamReset(8)),
     ("request_headers", kinds.RequestHeaders(remove=("accept",))),
     ("delay_response", kinds.DelayResponse(0.1)),
     ("replace_status", kinds.ReplaceStatus(503)),
@@ -194,13 +195,15 @@ def _why_no_websocket(fault: Fault, server: Server) -> str:
     return ""
 
 
-def _why_no_stream(server: Server) -> str:
+def _why_no_stream(fault: Fault, server: Server) -> str:
     if server.protocol == "wsgi":
         return "WSGI knows nothing of the streams of HTTP/2"
     if server.name in ("uvicorn", "daphne"):
         return f"{server.name} does not speak HTTP/2"
-    if server.name in ("granian", "gunicorn"):
-        return f"{server.name} lets nobody reset a stream with a code"
+    if server.name == "gunicorn":
+        return "gunicorn lets nobody reset a stream"
+    if server.name == "granian" and getattr(fault, "code", 2) != 2:
+        return "granian resets streams with the code 2 only"
     return ""
 
 
@@ -240,6 +243,8 @@ def _by_the_socket(fault: Fault, server: Server) -> tuple[Means, str]:
 def _natively(fault: Fault, server: Server) -> str:
     match fault.needs:
         case Needs.STREAM:
+            if server.name == "granian":
+                return "By an exception behind a first piece of a body; only on HTTP/2."
             return "By the server's own objects; only on HTTP/2."
         case Needs.PROCESS:
             return "In the process that serves the request, and in no other."

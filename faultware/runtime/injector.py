@@ -172,12 +172,12 @@ class Injector:
         """Note that a fault that was chosen does not come about."""
         injection.live.tally.suppressed[reason] += 1
 
-    def act(self, injection: Injection, request: Request) -> None:
-        """Harm this process as a fault says; `block` takes its time here, `kill` may not return."""
+    def act(self, injection: Injection, request: Request) -> bool:
+        """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
         fault = cast("Instance", injection.fault)
         if not self.instances.reserve(fault):
             self.withdrawn(injection, "killed" if self.switch.killed else "busy")
-            return
+            return False
         # Noted and written down before: afterwards it may be too late.
         self.injected(injection, request)
         if isinstance(fault, Kill):
@@ -186,6 +186,7 @@ class Injector:
             self.instances.run(fault)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
             self.failed("instance", error)
+        return True
 
     def spare(self, injection: Injection, request: Request, reason: str) -> None:
         """Say what would have been done, and count why it is not."""

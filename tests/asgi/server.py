@@ -75,6 +75,7 @@ class Exchange:
         self._method = method
         self._is_strict = is_strict
         self._over = anyio.Event()
+        self._due: float | None = None
         self.received: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
         self.is_complete = False
@@ -85,7 +86,7 @@ class Exchange:
             chunk = self._left.pop(0)
             if not isinstance(chunk, bytes):
                 try:
-                    await anyio.sleep(chunk)
+                    await self._sleep(chunk)
                 except BaseException:
                     self._left.insert(0, chunk)
                     raise
@@ -95,9 +96,22 @@ class Exchange:
         if self._leaves_after is None:
             await self._over.wait()
         else:
-            with anyio.move_on_after(self._leaves_after):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._leave, self._leaves_after)
                 await self._over.wait()
+                tasks.cancel_scope.cancel()
         return self._given({"type": "http.disconnect"})
+
+    async def _leave(self, seconds: float) -> None:
+        await self._sleep(seconds)
+        self._over.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until that time has passed, even if whoever waits gives up in between and comes back."""
+        if self._due is None:
+            self._due = anyio.current_time() + seconds
+        await anyio.sleep_until(self._due)
+        self._due = None
 
     def _given(self, message: dict[str, Any]) -> dict[str, Any]:
         self.received.append(message)

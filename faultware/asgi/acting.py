@@ -1,0 +1,262 @@
+"""Carrying out a plan for one request over HTTP: what comes before the handler, in its place, and after it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from faultware.asgi.feeding import feed
+from faultware.asgi.responses import abort, farewell, lose, marked
+from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
+from faultware.asgi.transport import disconnect, line_of
+from faultware.asgi.waiting import ReadAhead, hold
+from faultware.core.faults import (
+    HANG_OVER,
+    Abort,
+    Close,
+    Garbage,
+    Hang,
+    Needs,
+    PartialHead,
+    Phase,
+    Raise,
+    RateLimit,
+    RequestHeaders,
+    Reset,
+    StreamReset,
+    Throttle,
+)
+from faultware.core.plan import Injection, mark
+from faultware.core.shaping.build import pacer, shape
+from faultware.errors import InjectedDisconnect
+from faultware.runtime.holding import Ending
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from faultware.asgi.feeding import Feed
+    from faultware.asgi.requests import ScopeRequest
+    from faultware.asgi.transport import Line
+    from faultware.core.plan import Plan
+    from faultware.runtime.injector import Injector
+
+_NEEDS_LINE: Final = frozenset({Needs.SOCKET, Needs.RAW, Needs.STREAM})
+Injections: TypeAlias = tuple[Injection, ...]
+
+
+async def inject(
+    app: ASGIApp,
+    injector: Injector,
+    plan: Plan,
+    request: ScopeRequest,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    is_marked: bool,
+) -> None:
+    """Serve a request for which something is planned.
+
+    Args:
+        app: The application.
+        injector: Is told what happens.
+        plan: What is to be done.
+        request: The request.
+        scope: Its scope.
+        receive: The server's.
+        send: The server's.
+        is_marked: Whether answers say what was done.
+    """
+    # Claimed here and not before: a coroutine that is cancelled before it begins would not give the place back.
+    if not injector.enter(plan):
+        await app(scope, receive, send)
+        return
+    ahead = ReadAhead(receive)
+    done = plan.before
+    ending: Ending | None = Ending.OVER
+    # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
+    try:
+        try:
+            for injection in done:
+                if injection.fault.phase is Phase.DELAY:
+                    injector.injected(injection, request)
+            if plan.delay_seconds:
+                ending = await hold(injector, plan.delay_seconds, ahead)
+            if ending is Ending.OVER:
+                done = tuple(
+                    injection
+                    for injection in done
+                    if injection.fault.phase is Phase.DELAY or injector.act(injection, request)
+                )
+                if plan.ending is not None or plan.after:
+                    act = Act(app, injector, plan, request, scope, ahead, send, done, is_marked=is_marked)
+                    ending = await act()
+                    done = act.done
+            else:
+                done = tuple(injection for injection in done if injection.fault.phase is Phase.DELAY)
+                for injection in plan.injections:
+                    if injection not in done:
+                        injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
+            if ending is Ending.GONE:
+                await farewell(send)
+        finally:
+            injector.leave()
+        if ending in (Ending.OVER, Ending.RELEASED):
+            await app(scope, ahead, marked(send, mark(done)) if is_marked and done else send)
+    finally:
+        ahead.close()
+
+
+class Act:
+    """What is done in the handler's place, or after it.
+
+    Args:
+        app: The application.
+        injector: Is told what happens.
+        plan: What is to be done; what comes before the handler has been.
+        request: The request.
+        scope: Its scope.
+        ahead: What is left of it to be received.
+        send: The server's.
+        done: What was done before the handler.
+        is_marked: Whether answers say what was done.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        injector: Injector,
+        plan: Plan,
+        request: ScopeRequest,
+        scope: Scope,
+        ahead: ReadAhead,
+        send: Send,
+        done: Injections,
+        *,
+        is_marked: bool,
+    ) -> None:
+        self._app = app
+        self._injector = injector
+        self._plan = plan
+        self._request = request
+        self._scope = scope
+        self._ahead = ahead
+        self._send = send
+        self._is_marked = is_marked
+        self._limit = injector.hang_seconds(None)
+        self.done = done
+
+    async def __call__(self) -> Ending | None:
+        """Do it. None: the request is answered; else the application is to be called, unless the client has gone."""
+        ending = self._plan.ending
+        if ending is not None and ending.fault.needs not in _NEEDS_LINE:
+            return await self._end(ending, None)
+        stream = feed(self._ahead, self._injector)
+        try:
+            with self._line(stream) or nullcontext() as line:
+                plan = self._possible(line)
+                if plan is None or (plan.ending is None and not plan.after):
+                    return Ending.OVER
+                if plan.ending is not None:
+                    return await self._end(plan.ending, line)
+                await self._serve(plan.after, stream, line)
+        finally:
+            stream.close()
+        return None
+
+    def _line(self, stream: Feed) -> Line | None:
+        if _NEEDS_LINE.isdisjoint(injection.fault.needs for injection in self._plan.injections):
+            return None
+        return line_of(self._request, self._scope, self._ahead.receive, self._send, feed=stream, limit=self._limit)
+
+    def _possible(self, line: Line | None) -> Plan | None:
+        """What can be done of the plan on this connection."""
+        refused = [
+            injection
+            for injection in self._plan.injections
+            if injection.fault.needs in _NEEDS_LINE and (line is None or not line.can(injection.fault))
+        ]
+        for injection in refused:
+            self._injector.withdrawn(injection, "impossible")
+        return self._plan.without(refused) if refused else self._plan
+
+    async def _end(self, injection: Injection, line: Line | None) -> Ending | None:
+        """Do what ends the request."""
+        injector = self._injector
+        injector.injected(injection, self._request)
+        self.done = (*self.done, injection)
+        match injection.fault:
+            case Abort() as fault:
+                if fault.after:
+                    await self._app(self._scope, self._ahead, lose)
+                await self._answer(fault)
+            case RateLimit() as fault:
+                await self._answer(fault.answer(injection.retry_after_seconds))
+            case Raise(exception=name):
+                raise injector.exceptions.make(name)
+            case Hang(duration_seconds=seconds):
+                ending = await hold(injector, injector.hang_seconds(seconds), self._ahead)
+                if ending is not Ending.OVER:
+                    return ending
+                await self._answer(HANG_OVER)
+            case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
+                await cast("Line", line).end(fault)
+            case unknown:
+                raise TypeError(f"{unknown.kind} does not end a request")
+        return None
+
+    async def _answer(self, fault: Abort) -> None:
+        await abort(self._send, self._request, fault, mark(self.done) if self._is_marked else "")
+
+    async def _serve(self, chosen: Injections, stream: Feed, line: Line | None) -> None:
+        """Let the application answer a request, or with a response, that something is done to."""
+        injector, clock = self._injector, self._injector.clocks.monotonic
+        self.done = (*self.done, *chosen)
+        marks = mark(self.done) if self._is_marked else ""
+        faults = [injection for injection in chosen if _acts_on_response(injection)]
+        for injection in chosen:
+            if not _acts_on_response(injection):
+                injector.injected(injection, self._request)
+        edits = [injection.fault for injection in chosen if isinstance(injection.fault, RequestHeaders)]
+        scope = edited(self._scope, edits) if edits else self._scope
+        pace = pacer(chosen, clock)
+        receive = stream if pace is None else Paced(stream, pace)
+        chain = shape(faults, self._request.method, self._limit, clock)
+        if chain is None:
+            await self._app(scope, receive, marked(self._send, marks) if marks else self._send)
+            return
+        may_raise = str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.4"
+        shaper = Shaper(
+            injector, faults, self._request, chain, stream, line, self._send, marks=marks, may_raise=may_raise
+        )
+        await self._shaped(shaper, without_shortcuts(scope), receive, line)
+
+    async def _shaped(self, shaper: Shaper, scope: Scope, receive: Receive, line: Line | None) -> None:
+        """Call the application with a `send` whose stage may hold back what it has sent, whatever comes of the call."""
+        raises = line is not None and line.raises
+        try:
+            await self._app(scope, receive, shaper)
+            await shaper.release()
+        except Exception as error:
+            with suppress(OSError):
+                await shaper.release()
+            # What we raised ourselves has come back; what the application made of it is of no interest.
+            if not shaper.is_cut or not (raises or _is_ours(error)):
+                raise
+        finally:
+            shaper.end()
+        # An application may make light of a connection that ends; a client in this process must hear of it.
+        if shaper.is_cut and raises:
+            raise disconnect()
+
+
+def _acts_on_response(injection: Injection) -> bool:
+    fault = injection.fault
+    return fault.phase is Phase.RESPONSE and not (isinstance(fault, Throttle) and fault.of == "request")
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether this is the end of a connection that faultware has announced, also where a task group carries it."""
+    if isinstance(error, ExceptionGroup):
+        return cast("ExceptionGroup[Exception]", error).split(InjectedDisconnect)[1] is None
+    return isinstance(error, InjectedDisconnect)

@@ -1,0 +1,346 @@
+"""What a fault can do to the connection of one request, by the connection's own socket or by its stream of HTTP/2.
+
+The server's handle comes first, the search among the descriptors second, and then nothing: no connection is guessed. On
+HTTP/2 other requests share the connection, so only the stream is touched, by private objects of the server, each of
+which may be missing. An in-process client of a test has no connection at all; an exception stands for its end.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import anyio
+
+from faultware.asgi.responses import farewell
+from faultware.core.faults import Garbage, Needs, PartialHead, Reset, StreamReset
+from faultware.errors import InjectedDisconnect
+from faultware.runtime.wire import adopt, find, is_proxied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from starlette.types import Receive, Scope, Send
+
+    from faultware.asgi.feeding import Feed
+    from faultware.core.faults import Fault
+    from faultware.core.request import Request
+    from faultware.runtime.wire import Wire
+
+By: TypeAlias = Literal["fin", "reset"]
+
+# How often it is looked whether the peer's kernel has everything. Twice nothing is needed: the server's own buffer is
+# not counted, and is emptied into the kernel's in between.
+_LOOK_SECONDS: Final = 0.005
+_LOOKS: Final = 2
+# How long a server may take to notice that its connection has ended.
+_NOTICE_SECONDS: Final = 2.0
+# RFC 9113, section 7.
+_INTERNAL_ERROR: Final = 2
+
+_CLIENT_MODULES: Final = (
+    "starlette.testclient",
+    "httpx._transports.asgi",
+    "httpx2._transports.asgi",
+    "litestar.testing",
+    "quart.testing",
+    "asgiref.testing",
+    "django.test",
+)
+# Starlette's TestClient and HTTPX's ASGITransport, as they call themselves: also where something has wrapped them.
+_CLIENT_NAMES: Final = frozenset({("testclient", 50000), ("127.0.0.1", 123)})
+
+
+class Line:
+    """A way to end a request's connection. Used as a context manager, so that nothing stays open.
+
+    Args:
+        feed: What the application receives; waits go by it.
+        send: The server's.
+        limit: How long to wait at most for a peer that does not read, in seconds.
+    """
+
+    # Whether an exception has to come out of the middleware.
+    raises = False
+
+    def __init__(self, feed: Feed, send: Send, limit: float) -> None:
+        self._feed = feed
+        self._send = send
+        self._limit = limit
+
+    def can(self, fault: Fault) -> bool:
+        """Whether a fault can be done by it."""
+        raise NotImplementedError
+
+    async def end(self, fault: Fault) -> None:
+        """Do a fault that ends the request before there is an answer; one that `can` has allowed."""
+        raise NotImplementedError
+
+    async def cut(self, by: By, *, at_once: bool = False) -> bool:
+        """End the response here, once the peer has what was sent, or has not wanted it for long.
+
+        Args:
+            by: How.
+            at_once: Whatever the peer has.
+
+        Returns:
+            False: the switch was killed while it waited, and nothing was done.
+        """
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        """Write to the connection past the server."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give up what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _wait_while(self, is_busy: Callable[[], object]) -> None:
+        """Until nothing is left to be sent, twice: the one buffer may be emptied into the other in between."""
+        feed = self._feed
+        until, looks = feed.now() + self._limit, 0
+        while looks < _LOOKS and not feed.is_over and feed.now() < until:
+            await feed.pause(feed.now() + _LOOK_SECONDS)
+            looks = 0 if is_busy() else looks + 1
+
+
+class SocketLine(Line):
+    """By the socket of a connection that carries nobody else's request.
+
+    Args:
+        feed: See `Line`.
+        send: See `Line`.
+        limit: See `Line`.
+        wire: The connection.
+        is_plain: Whether what is written to it is what the client reads: HTTP/1.1 without TLS.
+    """
+
+    def __init__(self, feed: Feed, send: Send, limit: float, wire: Wire, *, is_plain: bool) -> None:
+        super().__init__(feed, send, limit)
+        self._wire = wire
+        self._is_plain = is_plain
+
+    def can(self, fault: Fault) -> bool:
+        """See `Line`."""
+        return self._is_plain if fault.needs is Needs.RAW else fault.needs is not Needs.STREAM
+
+    async def end(self, fault: Fault) -> None:
+        """See `Line`."""
+        with suppress(OSError):  # the client was faster
+            if isinstance(fault, (PartialHead, Garbage)):
+                await self.write(fault.data)
+            # An answer to an earlier request of the same connection may still be under way.
+            if self._wire.unacknowledged():
+                await self._wait_while(self._wire.unacknowledged)
+        self._end("reset" if isinstance(fault, Reset) else "fin")
+        await farewell(self._send)
+
+    async def cut(self, by: By, *, at_once: bool = False) -> bool:
+        """See `Line`."""
+        if not at_once:
+            with suppress(OSError):
+                await self._wait_while(self._wire.unacknowledged)
+            if self._feed.killed:
+                return False
+        self._end(by)
+        await self._feed.departure(_NOTICE_SECONDS)
+        return True
+
+    async def write(self, data: bytes) -> None:
+        """See `Line`."""
+        feed, limit = self._feed, self._limit
+        until = feed.now() + limit
+        with suppress(OSError):
+            while data and not feed.gone and feed.now() < until:
+                written = self._wire.write(data)
+                data = data[written:]
+                if written:
+                    until = feed.now() + limit
+                elif feed.killed:  # what has begun past the server has to go on there
+                    await anyio.sleep(_LOOK_SECONDS)
+                else:
+                    await feed.pause(feed.now() + _LOOK_SECONDS)
+
+    def close(self) -> None:
+        """See `Line`."""
+        self._wire.close()
+
+    def _end(self, by: By) -> None:
+        with suppress(OSError):
+            if by == "reset":
+                self._wire.reset()
+            else:
+                self._wire.finish()
+
+
+class HypercornStream(Line):
+    """By hypercorn's own objects for a stream of HTTP/2.
+
+    Args:
+        feed: See `Line`.
+        send: See `Line`.
+        limit: See `Line`.
+        stream: Its `HTTPStream`.
+        protocol: Its `H2Protocol`.
+    """
+
+    def __init__(self, feed: Feed, send: Send, limit: float, stream: Any, protocol: Any) -> None:
+        super().__init__(feed, send, limit)
+        self._stream = stream
+        self._protocol = protocol
+
+    def can(self, fault: Fault) -> bool:
+        """See `Line`."""
+        return isinstance(fault, (Reset, StreamReset)) or getattr(fault, "by", None) == "reset"
+
+    async def end(self, fault: Fault) -> None:
+        """See `Line`."""
+        await self._reset(fault.code if isinstance(fault, StreamReset) else _INTERNAL_ERROR)
+        await farewell(self._send)  # goes nowhere, and lets hypercorn forget the stream
+
+    async def cut(self, by: By, *, at_once: bool = False) -> bool:  # noqa: ARG002  (there is one way)
+        """See `Line`."""
+        if not at_once:
+            await self._wait_while(self._has_more)
+            if self._feed.killed:
+                return False
+        await self._reset(_INTERNAL_ERROR)
+        with suppress(OSError):
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._feed.departure(_NOTICE_SECONDS)
+        return True
+
+    def _has_more(self) -> bool:
+        buffer = self._protocol.stream_buffers.get(self._stream.stream_id)
+        return buffer is not None and bool(buffer.buffer)
+
+    async def _reset(self, code: int) -> None:
+        with suppress(Exception):  # h2's StreamClosedError, which cannot be imported here: the client was faster
+            self._protocol.connection.reset_stream(self._stream.stream_id, error_code=code)
+            await self._protocol._flush()  # noqa: SLF001
+
+    @classmethod
+    def of(cls, feed: Feed, send: Send, limit: float) -> HypercornStream | None:
+        """The stream behind a `send`, if everything that is needed is where hypercorn 0.14 to 0.18 has it."""
+        stream: Any = getattr(send, "__self__", None)
+        protocol: Any = getattr(getattr(stream, "send", None), "__self__", None)
+        is_known = type(protocol).__name__ == "H2Protocol" and type(protocol).__module__.startswith("hypercorn.")
+        is_whole = isinstance(getattr(stream, "stream_id", None), int) and all(
+            hasattr(protocol, name) for name in ("connection", "stream_buffers", "_flush")
+        )
+        return cls(feed, send, limit, stream, protocol) if is_known and is_whole else None
+
+
+class GranianStream(Line):
+    """granian resets a stream of HTTP/2 with INTERNAL_ERROR if the application fails behind a first piece of a body."""
+
+    raises = True
+
+    def can(self, fault: Fault) -> bool:
+        """See `Line`."""
+        return isinstance(fault, StreamReset) and fault.code == _INTERNAL_ERROR
+
+    async def end(self, fault: Fault) -> None:  # noqa: ARG002  (there is one code)
+        """See `Line`."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": []})
+        await self._send({"type": "http.response.body", "body": b"\n", "more_body": True})
+        raise disconnect()
+
+
+class InProcess(Line):
+    """The client is a test in this process, which has no connection: an exception comes out where it would end."""
+
+    raises = True
+
+    def can(self, fault: Fault) -> bool:
+        """See `Line`."""
+        return fault.needs is not Needs.STREAM
+
+    async def end(self, fault: Fault) -> None:  # noqa: ARG002  (to such a client all ends are the same)
+        """See `Line`."""
+        raise disconnect()
+
+    async def cut(self, by: By, *, at_once: bool = False) -> bool:  # noqa: ARG002
+        """See `Line`."""
+        raise disconnect()
+
+    async def write(self, data: bytes) -> None:
+        """See `Line`. There is nobody to read it."""
+
+
+def disconnect() -> InjectedDisconnect:
+    """The exception that stands for the end of a connection."""
+    return InjectedDisconnect(errno.ECONNRESET, "connection ended by faultware")
+
+
+def line_of(request: Request, scope: Scope, receive: Receive, send: Send, *, feed: Feed, limit: float) -> Line | None:
+    """How the connection of a request can be ended.
+
+    Args:
+        request: The request.
+        scope: Its scope.
+        receive: The server's.
+        send: The server's.
+        feed: See `Line`.
+        limit: See `Line`.
+
+    Returns:
+        None: it cannot, or it is not certain which one it is.
+    """
+    if _is_in_process(scope, receive):
+        return InProcess(feed, send, limit)
+    version: str = scope.get("http_version", "1.1")
+    if version.startswith("1"):
+        (host, port), (_, local_port) = _address(scope.get("client")), _address(scope.get("server"))
+        if port is None or is_proxied(request, port):
+            return None
+        wire = adopt(_handle(receive, send), (host, port), local_port) or find((host, port), local_port)
+        is_plain = version == "1.1" and scope.get("scheme", "http") in ("http", "ws")
+        return None if wire is None else SocketLine(feed, send, limit, wire, is_plain=is_plain)
+    if version == "2":
+        return HypercornStream.of(feed, send, limit) or (
+            GranianStream(feed, send, limit) if _is_granian(send) else None
+        )
+    return None
+
+
+def _handle(receive: Receive, send: Send) -> Any:
+    """The socket, where a server lets it be seen: uvicorn, hypercorn."""
+    for function in (send, receive):
+        transport: Any = getattr(getattr(function, "__self__", None), "transport", None)
+        if transport is None:
+            hop: Any = function
+            for _ in range(2):
+                hop = getattr(getattr(hop, "__self__", None), "send", None)
+            transport = getattr(getattr(getattr(hop, "__self__", None), "writer", None), "transport", None)
+        if hasattr(transport, "get_extra_info"):
+            return transport.get_extra_info("socket")
+    return None
+
+
+def _address(given: Any) -> tuple[str, int | None]:
+    """An address as servers name it: a tuple or a list; granian writes ports as text."""
+    if not given or len(given) < 2 or given[1] is None:
+        return "", None
+    port = str(given[1])
+    return str(given[0]), int(port) if port.isascii() and port.isdigit() else None
+
+
+def _is_granian(send: Send) -> bool:
+    return type(getattr(send, "__self__", None)).__module__.startswith("granian.")
+
+
+def _is_in_process(scope: Scope, receive: Receive) -> bool:
+    module = getattr(receive, "__module__", None) or ""
+    return module.startswith(_CLIENT_MODULES) or _address(scope.get("client")) in _CLIENT_NAMES

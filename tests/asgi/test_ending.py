@@ -1,0 +1,190 @@
+"""Response faults that come to an end: by the switch, by a client that leaves, by a cut of the connection."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.asgi.server import Exchange, http_scope, wrapped
+from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
+from tests.asgi.test_holding import assert_nothing_is_held, kill_at
+from tests.asgi.test_shaping import Timed, body, sends, start
+from tests.clocks import BACKENDS, LoopTime
+
+
+@pytest.fixture(params=BACKENDS)
+def time(request):
+    return LoopTime(request.param)
+
+
+HOLDING = {
+    "throttle": "throttle 10B/s",
+    "slice": "slice 10B pause=10s",
+    "dribble": "dribble 20s",
+    "stall": "stall 40B duration=20s",
+    "slow close": "slow_close 20s",
+    "delay": "delay_response 20s",
+    "several": "delay_response 500ms + throttle 100B/s + slow_close 20s",
+}
+
+
+@pytest.mark.parametrize("fault", HOLDING.values(), ids=list(HOLDING))
+def test_a_kill_lets_a_response_go_on_at_once_and_whole(time, fault):
+    async def main():
+        application = sends(start(200, ("content-length", "100")), body(b"x" * 60, more=True), body(b"y" * 40))
+        app = wrapped(application, f"/pay 100% {fault} as r", time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.01)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        exchange.check_whole()
+        assert exchange.body == b"x" * 60 + b"y" * 40
+        assert exchange.times[-1] == pytest.approx(1.01)
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+def test_a_kill_while_the_application_computes_calls_off_what_has_not_begun(time):
+    async def main():
+        application = sends(2.0, start(), body(b"money"))
+        app = wrapped(application, "/pay 100% delay_response 20s + replace_body gone as r", time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.body, exchange.mark, exchange.times[-1]) == (b"money", None, pytest.approx(2.0))
+        assert (injected(app), suppressed(app, "killed")) == ({}, 2)
+
+    time.run(main)
+
+
+def test_a_kill_before_the_cut_calls_it_off(time):
+    async def main():
+        application = sends(start(200, ("content-length", "30")), body(b"x" * 10, more=True), 2, body(b"y" * 20))
+        app = wrapped(application, "/pay 100% truncate 20B by=reset as r", time)
+        with dialled_in() as (client, scope):
+            exchange = Exchange()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill_at, app, 1.0)
+                await app(scope, exchange.receive, exchange.send)
+            client.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.recv(1)
+        exchange.check_whole()
+        assert exchange.body == b"x" * 10 + b"y" * 20
+
+    time.run(main)
+
+
+def test_a_kill_during_the_wait_for_the_peer_calls_the_cut_off(time, monkeypatch):
+    async def main():
+        monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: 1)
+        application = sends(start(200, ("content-length", "30")), body(b"x" * 30))
+        app = wrapped(application, "/pay 100% truncate 20B as r", time)
+        with dialled_in() as (_, scope):
+            exchange = Timed(time)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill_at, app, 1.0)
+                await app(scope, exchange.receive, exchange.send)
+        exchange.check_whole()
+        assert (exchange.body, exchange.times[-1]) == (b"x" * 30, pytest.approx(1.0))
+
+    time.run(main)
+
+
+def test_a_peer_that_does_not_read_is_cut_when_its_time_is_over(time, monkeypatch):
+    async def main():
+        monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: 1)
+        application = sends(start(200, ("content-length", "30")), body(b"x" * 30))
+        app = wrapped(application, "/pay 100% truncate 20B as r", time, max_delay="4s")
+        with dialled_in() as (client, scope):
+            exchange, began = Exchange(), time()
+            await app(scope, exchange.receive, exchange.send)
+            assert heard(client) == (b"", "FIN")
+        # Then the server is given two seconds to notice, which this one does not.
+        assert (exchange.body, time() - began) == (b"x" * 20, pytest.approx(6.0, abs=0.01))
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(("by", "end"), [("fin", "FIN"), ("reset", "RST")])
+def test_a_cut_ends_the_connection_and_the_application_learns_of_it_as_from_a_server(time, by, end):
+    async def main():
+        heard_by_application = []
+
+        async def application(scope, receive, send):
+            await send(start(200, ("content-length", "100")))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen, receive)
+                for _ in range(10):
+                    await send(body(b"0123456789", more=True))
+            await send(body())
+
+        async def listen(receive):
+            while (message := await receive())["type"] != "http.disconnect":
+                pass
+            heard_by_application.append(message)
+
+        app = wrapped(application, f"/pay 100% truncate 25B by={by} as r", time)
+        with dialled_in() as (client, scope):
+            exchange = Timed(time, b"upload", leaves_after=0.0)
+            await app(scope, exchange.receive, exchange.send)
+            assert heard(client) == (b"", end)
+        assert exchange.body == b"0123456789012345678901234"[:25]
+        assert not exchange.is_complete
+        assert heard_by_application == [{"type": "http.disconnect"}]
+        assert injected(app) == {"truncate": 1}
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+def test_after_a_cut_send_raises_where_the_server_speaks_of_that(time):
+    async def main():
+        async def application(scope, receive, send):
+            await send(start(200))
+            while True:
+                await send(body(b"0123456789", more=True))
+
+        app = wrapped(application, "/pay 100% truncate 25B as r", time)
+        with dialled_in() as (_, scope):
+            assert scope["asgi"]["spec_version"] == "2.4"
+            exchange = Exchange(leaves_after=0.0)
+            await app(scope, exchange.receive, exchange.send)
+        assert len(exchange.body) == 25
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("fault", ["malformed_chunk 8B", "content_length 5"])
+def test_a_response_that_is_written_past_the_server_is_all_the_client_sees(time, fault):
+    async def main():
+        application = sends(start(200, ("content-length", "30")), body(b"x" * 10, more=True), body(b"y" * 20))
+        app = wrapped(application, f"/pay 100% {fault} as r", time)
+        with dialled_in() as (client, scope):
+            exchange = Exchange(leaves_after=0.0)
+            await app(scope, exchange.receive, exchange.send)
+            data, end = heard(client)
+        assert (exchange.status, exchange.body, end) == (499, b"", "FIN")
+        head, _, rest = data.partition(b"\r\n\r\n")
+        assert b"faultware-fault: r;" in head
+        assert rest == (b"8\r\nxxxxxxxx\r\nzz\r\n" if "chunk" in fault else b"x" * 10 + b"y" * 20)
+
+    time.run(main)
+
+
+def test_a_kill_lets_a_response_that_is_written_past_the_server_go_on_there(time):
+    async def main():
+        application = sends(start(200, ("content-length", "30")), body(b"x" * 10, more=True), 2, body(b"y" * 20))
+        app = wrapped(application, "/pay 100% malformed_chunk 15B as r", time)
+        with dialled_in() as (client, scope):
+            exchange = Exchange(leaves_after=5.0)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill_at, app, 1.0)
+                await app(scope, exchange.receive, exchange.send)
+            data, end = heard(client)
+        assert data.partition(b"\r\n\r\n")[2] == b"a\r\n" + b"x" * 10 + b"\r\n14\r\n" + b"y" * 20 + b"\r\n0\r\n\r\n"
+        assert end == "FIN"
+
+    time.run(main)
