@@ -7,26 +7,21 @@ on untouched, so that the server's own short cuts for it go on working.
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from faultware.control.service import mount
-from faultware.core.faults import HANG_OVER, Abort, Hang, Raise, RateLimit
-from faultware.core.plan import mark
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
-from faultware.runtime.holding import Ending
 from faultware.runtime.routing import route_of
+from faultware.wsgi.acting import Act
 from faultware.wsgi.control import answer
 from faultware.wsgi.requests import EnvironRequest, path_info
-from faultware.wsgi.waiting import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Unpack
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from faultware.core.plan import Injection, Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector
@@ -34,7 +29,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("faultware")
 
-MARK: Final = "faultware-fault"
 # Set in the environment by the middleware that decided: where an application is wrapped twice, the inner one passes.
 _DECIDED: Final = "faultware.decided"
 
@@ -119,92 +113,4 @@ class FaultMiddleware:
         plan = injector.decide(view, candidates, request)
         if plan is None or not injector.enter(plan):
             return self.app(environ, start_response)
-        try:
-            done = self._act(injector, plan, request, environ, start_response)
-        finally:
-            injector.leave()
-        if isinstance(done, tuple):
-            return self.app(environ, marked(start_response, mark(done)) if self._mark and done else start_response)
-        return done
-
-    def _act(
-        self,
-        injector: Injector,
-        plan: Plan,
-        request: EnvironRequest,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> tuple[Injection, ...] | list[bytes]:
-        """Do what is planned: the whole answer, or what the application's answer is to be marked with."""
-        last = plan.ending
-        done = plan.before
-        for injection in done:
-            injector.injected(injection, request)
-        ending = hold(injector, plan.delay_seconds, environ) if plan.delay_seconds else Ending.OVER
-        if last is not None and ending is Ending.OVER:
-            injector.injected(last, request)
-            done = (*plan.before, last)
-            match last.fault:
-                case Abort(after=after) as fault:
-                    if after:
-                        lose(self.app, environ)
-                    return abort(start_response, request.method, fault, mark(done) if self._mark else "")
-                case Raise(exception=name):
-                    raise injector.exceptions.make(name)
-                case Hang(duration_seconds=seconds):
-                    ending = hold(injector, injector.hang_seconds(seconds), environ)
-                    if ending is Ending.OVER:
-                        return abort(start_response, request.method, HANG_OVER, mark(done) if self._mark else "")
-                case RateLimit() as fault:
-                    limited = fault.answer(last.retry_after_seconds)
-                    return abort(start_response, request.method, limited, mark(done) if self._mark else "")
-                case _:
-                    injector.withdrawn(last, "impossible")
-        elif last is not None:
-            injector.withdrawn(last, "gone" if ending is Ending.GONE else "killed")
-        if ending is Ending.GONE:
-            # The bytes go nowhere; 499 is what nginx writes into its log for a client that left.
-            start_response("499 Client Closed Request", [("Content-Length", "0")])
-            return []
-        return done
-
-
-def abort(start_response: StartResponse, method: str, fault: Abort, marks: str) -> list[bytes]:
-    """Answer in the application's place; an empty mark is left out."""
-    headers = fault.response_headers() + ([(MARK, marks)] if marks else [])
-    start_response(f"{fault.status} {_reason(fault.status)}", headers)
-    body = fault.response_body(method)
-    return [body] if body else []
-
-
-def lose(app: WSGIApplication, environ: WSGIEnvironment) -> None:
-    """Let the application answer, to the end, and lose the answer."""
-
-    def lost(_status: str, _headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], object]:
-        return lambda _data: None
-
-    iterable = app(environ, lost)
-    try:
-        for _ in iterable:
-            pass
-    finally:
-        close = getattr(iterable, "close", None)
-        if close is not None:
-            close()
-
-
-def marked(start_response: StartResponse, marks: str) -> StartResponse:
-    """A `start_response` that adds the mark to the head of the response."""
-
-    def start_marked(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
-        lines = [*headers, (MARK, marks)]
-        return start_response(status, lines) if exc_info is None else start_response(status, lines, exc_info)
-
-    return start_marked
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Injected"
+        return Act(self.app, injector, plan, request, environ, start_response, marks=self._mark).answer()

@@ -1,0 +1,243 @@
+"""What is done to one WSGI request on which a plan acts: before the application, in its place, and to its response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from wsgiref.util import FileWrapper
+
+from faultware.core.faults import (
+    HANG_OVER,
+    Abort,
+    Close,
+    Garbage,
+    Hang,
+    Needs,
+    PartialHead,
+    Phase,
+    Raise,
+    RateLimit,
+    RequestHeaders,
+    Reset,
+    Throttle,
+)
+from faultware.core.grpc import grpc_content_type
+from faultware.core.plan import Injection, mark
+from faultware.core.shaping.build import pacer, shape
+from faultware.runtime.holding import Ending
+from faultware.wsgi.reading import PacedInput, edit
+from faultware.wsgi.responses import Attended, abort, farewell, lose, marked
+from faultware.wsgi.shaped import Shaped
+from faultware.wsgi.transport import Connection, forget_body, part, reach
+from faultware.wsgi.waiting import Hold, hold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from faultware.core.plan import Plan
+    from faultware.runtime.injector import Injector
+    from faultware.wsgi.requests import EnvironRequest
+
+# What asks for the connection.
+_CONNECTION: Final = frozenset({Needs.SOCKET, Needs.RAW, Needs.STREAM})
+
+
+class Act:
+    """One request on which a plan acts, and whose place among the active faults has been claimed.
+
+    Args:
+        app: The application.
+        injector: Counts, knows the time, and releases what waits.
+        plan: What is to be done.
+        request: As rules see it.
+        environ: Of the request.
+        start_response: The server's.
+        marks: Whether responses are marked.
+    """
+
+    __slots__ = (
+        "_after",
+        "_app",
+        "_connection",
+        "_done",
+        "_environ",
+        "_injector",
+        "_last",
+        "_marks",
+        "_plan",
+        "_request",
+        "_start_response",
+    )
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        injector: Injector,
+        plan: Plan,
+        request: EnvironRequest,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        *,
+        marks: bool,
+    ) -> None:
+        self._app = app
+        self._injector = injector
+        self._plan = plan
+        self._request = request
+        self._environ = environ
+        self._start_response = start_response
+        self._marks = marks
+        self._last = plan.ending
+        self._after: tuple[Injection, ...] = plan.after
+        # What was done so far, for the mark.
+        self._done: tuple[Injection, ...] = ()
+        self._connection = Connection()
+
+    def answer(self) -> Iterable[bytes]:
+        """Act, and answer or let the application answer. The place is given back in any case."""
+        try:
+            body = self._before()
+            if body is None:
+                self._find_out()
+                body = None if self._last is None else self._end(self._last)
+        except BaseException:
+            self._leave()
+            raise
+        if body is None and self._after:
+            return self._shape()
+        self._leave()
+        return self._app(self._environ, self._marked()) if body is None else body
+
+    def _before(self) -> list[bytes] | None:
+        """Delays, and faults of the process; None: the request goes on."""
+        harm: list[Injection] = []
+        for injection in self._plan.before:
+            if injection.fault.phase is Phase.INSTANCE:
+                harm.append(injection)
+            else:
+                self._note(injection)
+        seconds = self._plan.delay_seconds
+        ending = hold(self._injector, seconds, self._environ) if seconds else Ending.OVER
+        if ending is Ending.OVER:
+            self._done += tuple(injection for injection in harm if self._injector.act(injection, self._request))
+            return None
+        for injection in (*harm, *(() if self._last is None else (self._last,)), *self._after):
+            self._injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
+        self._last, self._after = None, ()
+        return farewell(self._start_response) if ending is Ending.GONE else None
+
+    def _find_out(self) -> None:
+        """Find out whether what needs the connection can have it; else it gives way to its rule's fallback, if any."""
+        chosen = self._after if self._last is None else (self._last,)
+        if _CONNECTION.isdisjoint(injection.fault.needs for injection in chosen):
+            return
+        self._connection = reach(self._environ, self._request)
+        refused = [injection for injection in chosen if not self._connection.allows(injection.fault)]
+        if refused:
+            for injection in refused:
+                self._injector.withdrawn(injection, "impossible")
+            plan = self._plan.without(refused)
+            self._last, self._after = (None, ()) if plan is None else (plan.ending, plan.after)
+
+    def _end(self, last: Injection) -> list[bytes] | None:
+        """Do what ends the request; None: it was released, and goes on."""
+        self._note(last)
+        match last.fault:
+            case Abort() as fault:
+                if fault.after:
+                    lose(self._app, self._environ)
+                return self._reply(fault)
+            case RateLimit() as fault:
+                return self._reply(fault.answer(last.retry_after_seconds))
+            case Raise(exception=name):
+                raise self._injector.exceptions.make(name)
+            case Hang(duration_seconds=seconds):
+                ending = hold(self._injector, self._injector.hang_seconds(seconds), self._environ)
+                if ending is Ending.OVER:
+                    return self._reply(HANG_OVER)
+                return farewell(self._start_response) if ending is Ending.GONE else None
+            case Reset():
+                return self._cut("reset")
+            case Close():
+                return self._cut("fin")
+            case PartialHead() | Garbage() as fault:
+                return self._cut("fin", fault.data)
+            case _:  # nothing else ends a request of HTTP/1
+                return None
+
+    def _cut(self, by: str, data: bytes = b"") -> list[bytes]:
+        """End the connection, after these bytes."""
+        if data:
+            patience = self._injector.hang_seconds(None)
+            with Hold(self._injector, self._environ) as held:
+                if self._connection.write(data, held.wait, patience) is Ending.OVER:
+                    self._connection.drain(held.wait, patience)
+        try:
+            self._connection.end("reset" if by == "reset" else "fin")
+        except OSError as error:
+            self._injector.failed("act", error)
+        return part(self._environ, self._start_response)
+
+    def _reply(self, fault: Abort) -> list[bytes]:
+        """Answer in the application's place, and in the terms of gRPC where the request is one of gRPC."""
+        kind = grpc_content_type(self._request.header("content-type"))
+        forget_body(self._environ)
+        marks = mark(self._done) if self._marks else ""
+        return abort(self._start_response, self._request.method, fault.for_grpc(kind) if kind else fault, marks)
+
+    def _shape(self) -> Iterable[bytes]:
+        """Let the application answer, and do what is to be done to the request it sees and to its response.
+
+        The place among the active faults goes to whoever outlives this call.
+        """
+        injector, environ = self._injector, dict(self._environ)
+        clock = injector.clocks.monotonic
+        response: list[Injection] = []
+        marks = mark((*self._done, *self._after))
+        for injection in self._after:
+            match injection.fault:
+                case RequestHeaders() as fault:
+                    self._note(injection)
+                    edit(environ, fault)
+                case Throttle(of="request"):
+                    self._note(injection)
+                case _:
+                    response.append(injection)
+        pace = pacer(self._after, clock)
+        if pace is not None:
+            environ["wsgi.input"] = PacedInput(environ["wsgi.input"], pace, self._hold, clock)
+        chain = shape(response, self._request.method, injector.hang_seconds(None), clock)
+        if chain is None and pace is None:
+            self._leave()
+            return self._app(environ, self._marked())
+        if chain is None:
+            return Attended(injector.leave).answer(self._app, environ, self._marked())
+        if "wsgi.file_wrapper" in environ:
+            # The server's own may be sent past us.
+            environ["wsgi.file_wrapper"] = FileWrapper
+        return Shaped(
+            injector,
+            tuple(response),
+            chain,
+            (marks, mark(self._done)) if self._marks else ("", ""),
+            request=self._request,
+            environ=environ,
+            start_response=self._start_response,
+            connection=self._connection,
+        ).answer(self._app)
+
+    def _hold(self, seconds: float) -> Ending:
+        return hold(self._injector, seconds, self._environ)
+
+    def _leave(self) -> None:
+        self._connection.close()
+        self._injector.leave()
+
+    def _note(self, injection: Injection) -> None:
+        self._done = (*self._done, injection)
+        self._injector.injected(injection, self._request)
+
+    def _marked(self) -> StartResponse:
+        if not self._marks or not self._done:
+            return self._start_response
+        return marked(self._start_response, mark(self._done))

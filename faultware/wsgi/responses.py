@@ -1,0 +1,98 @@
+"""The answers by which faultware stands in for an application, and the mark on what the application answers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from faultware.core.faults import Abort
+
+MARK: Final = "faultware-fault"
+
+
+def abort(start_response: StartResponse, method: str, fault: Abort, marks: str) -> list[bytes]:
+    """Answer in the application's place; an empty mark is left out."""
+    headers = fault.response_headers() + ([(MARK, marks)] if marks else [])
+    start_response(f"{fault.status} {reason(fault.status)}", headers)
+    body = fault.response_body(method)
+    return [body] if body else []
+
+
+def farewell(start_response: StartResponse) -> list[bytes]:
+    """Finish a request whose client has left.
+
+    The bytes go nowhere; 499 is what nginx writes into its log for such a request.
+    """
+    start_response("499 Client Closed Request", [("Content-Length", "0")])
+    return []
+
+
+def lose(app: WSGIApplication, environ: WSGIEnvironment) -> None:
+    """Let the application answer, to the end, and lose the answer."""
+
+    def lost(_status: str, _headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], object]:
+        return lambda _data: None
+
+    iterable = app(environ, lost)
+    try:
+        for _ in iterable:
+            pass
+    finally:
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            close()
+
+
+def marked(start_response: StartResponse, marks: str) -> StartResponse:
+    """A `start_response` that adds the mark to the head of the response."""
+
+    def start_marked(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
+        lines = [*headers, (MARK, marks)]
+        return start_response(status, lines) if exc_info is None else start_response(status, lines, exc_info)
+
+    return start_marked
+
+
+class Attended:
+    """An application's iterable, at whose end something is done, once.
+
+    Args:
+        leave: What is done once the server closes it.
+    """
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave: Callable[[], None] | None = leave
+        self._iterable: Iterable[bytes] = ()
+
+    def answer(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let the application answer."""
+        try:
+            self._iterable = app(environ, start_response)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._iterable)
+
+    def close(self) -> None:
+        """As of the application's."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+            close = getattr(self._iterable, "close", None)
+            if close is not None:
+                close()
+
+
+def reason(status: int) -> str:
+    """The customary reason phrase."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Injected"

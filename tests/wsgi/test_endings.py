@@ -1,0 +1,224 @@
+"""What ends a WSGI request in the application's place: on its connection, in the terms of gRPC, or by a fallback."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from faultware import Abort, Match, Rule
+from faultware.core import faults as kinds
+from faultware.errors import InjectedDisconnect
+from tests.clocks import EventTime
+from tests.wsgi.connections import connected, from_server, received
+from tests.wsgi.server import Application, ask, serve, wrapped
+
+GARBAGE = kinds.Garbage(100)
+HALF = kinds.PartialHead()
+ENDINGS = [
+    ("reset", kinds.Reset(), b"", "reset"),
+    ("close", kinds.Close(), b"", "fin"),
+    ("garbage", GARBAGE, GARBAGE.data, "fin"),
+    ("partial_head", HALF, HALF.data, "fin"),
+]
+GRPC = [("content-type", "application/grpc+proto")]
+
+
+@pytest.fixture
+def time(monkeypatch):
+    time = EventTime()
+    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
+    return time
+
+
+def rule(kind: str, fault, **more) -> list[Rule]:
+    return [Rule("r", Match("/pay"), percentage=100, **{kind: fault}, **more)]
+
+
+def tally(app):
+    """What was injected, and what was not."""
+    (live,) = app._injector.live_rules()
+    return dict(live.tally.injected), dict(live.tally.suppressed)
+
+
+def assert_nothing_is_left(app) -> None:
+    assert (app._injector.active_faults, len(app._injector.holding), app._injector.internal_errors) == (0, 0, {})
+
+
+@pytest.mark.parametrize(("kind", "fault", "data", "ending"), ENDINGS)
+def test_the_connection_ends_and_the_application_does_not_run(time, kind, fault, data, ending):
+    application = Application()
+    app = wrapped(application, rule(kind, fault), time)
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay", body=b"money"))
+        assert received(client) == (data, ending)
+    assert (application.runs, tally(app)) == (0, ({kind: 1}, {}))
+    assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize(("kind", "fault", "data", "ending"), ENDINGS)
+def test_a_server_without_a_word_for_it_is_given_an_empty_answer_that_goes_nowhere(time, kind, fault, data, ending):
+    app = wrapped(Application(), rule(kind, fault), time)
+    with connected() as (client, server):
+        answer = serve(app, from_server("waitress", server, "/pay"))
+        assert (answer.status, answer.lines, answer.body) == (200, [("Content-Length", "0")], b"")
+        assert received(client) == (data, ending)
+
+
+@pytest.mark.parametrize(("kind", "fault", "data", "ending"), ENDINGS)
+def test_a_client_in_this_process_meets_an_exception(time, kind, fault, data, ending):
+    application = Application()
+    app = wrapped(application, rule(kind, fault), time)
+    with pytest.raises(InjectedDisconnect, match="connection ended by faultware"):
+        ask(app, "/pay")
+    assert (application.runs, tally(app)) == (0, ({kind: 1}, {}))
+    assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize(("kind", "fault", "data", "ending"), ENDINGS)
+def test_what_is_not_possible_for_a_request_lets_it_pass_and_is_counted(time, kind, fault, data, ending):
+    application = Application()
+    app = wrapped(application, rule(kind, fault), time)
+    with connected() as (client, server):
+        answer = serve(app, from_server("gunicorn", server, "/pay", HTTP_X_FORWARDED_FOR="192.0.2.1"))
+        assert received(client) == (b"", "open")
+    assert (answer.status, answer.mark, application.runs) == (200, None, 1)
+    assert tally(app) == ({}, {"impossible": 1})
+    assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [(kind, fault) for kind, fault, _, _ in ENDINGS] + [("truncate", kinds.Truncate(kinds.Bytes(1)))]
+)
+def test_a_fallback_acts_in_the_place_of_what_is_not_possible(time, kind, fault):
+    application = Application()
+    app = wrapped(application, rule(kind, fault, fallback=Abort(502), delay=kinds.Delay(1)), time)
+    with connected() as (client, server):
+        answer = serve(app, from_server("gunicorn", server, "/pay", HTTP_X_FORWARDED_FOR="192.0.2.1"))
+        assert received(client) == (b"", "open")
+    assert (answer.status, answer.mark, answer.body) == (502, "r;delay, r;abort", b"fault injected\n")
+    assert (application.runs, tally(app)) == (0, ({"delay": 1, "abort": 1}, {"impossible": 1}))
+    assert_nothing_is_left(app)
+
+
+def test_what_else_a_rule_does_to_a_response_is_done_where_one_fault_is_not_possible(time):
+    faults = {
+        "truncate": kinds.Truncate(kinds.Bytes(1)),
+        "response_headers": kinds.ResponseHeaders(set=(("x-a", "1"),)),
+    }
+    app = wrapped(Application(), [Rule("r", Match("/pay"), percentage=100, **faults)], time)
+    with connected() as (_, server):
+        answer = serve(app, from_server("gunicorn", server, "/pay", HTTP_VIA="1.1 proxy"))
+    assert (answer.body, answer.headers["x-a"], answer.mark) == (b"application ", "1", "r;response_headers")
+    assert tally(app) == ({"response_headers": 1}, {"impossible": 1})
+
+
+def test_a_connection_that_ends_while_it_is_delayed_is_looked_for_only_after_the_delay(time):
+    app = wrapped(Application(), rule("reset", kinds.Reset(), delay=kinds.Delay(5)), time)
+    with connected() as (client, server):
+        time.after(4.0, lambda: server.close())
+        answer = serve(app, from_server("unknown", server, "/pay"))
+        assert received(client) == (b"", "fin")
+    assert (answer.status, tally(app)) == (200, ({"delay": 1}, {"impossible": 1}))
+
+
+def test_a_connection_that_cannot_be_ended_is_counted_as_a_failure_of_our_own(time, monkeypatch):
+    def broken(_self):
+        raise OSError(22, "invalid argument")
+
+    monkeypatch.setattr("faultware.runtime.wire.Wire.reset", broken)
+    app = wrapped(Application(), rule("reset", kinds.Reset()), time)
+    with connected() as (_, server), pytest.raises(InjectedDisconnect):
+        serve(app, from_server("gunicorn", server, "/pay"))
+    assert app._injector.internal_errors == {"act": 1}
+
+
+def test_garbage_for_a_client_that_does_not_read_ends_with_the_kill(time, monkeypatch):
+    monkeypatch.setattr("faultware.runtime.wire.Wire.write", lambda _self, _data: 0)
+    app = wrapped(Application(), rule("garbage", GARBAGE), time)
+
+    def kill():
+        app._injector.switch.kill("a test")
+        app._injector.refresh()
+
+    began = time()
+    time.after(1.0, kill)
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay"))
+        assert received(client) == (b"", "fin")
+    assert time() - began == pytest.approx(1.0, abs=0.01)
+    assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "message"),
+    [
+        (Abort(503), "14", "fault injected"),
+        (Abort(404, body="no such thing"), "12", "no such thing"),
+        (Abort(grpc_status=8), "8", "fault injected"),
+        (Abort(503, body="täglich 100%"), "14", "t%C3%A4glich 100%25"),
+    ],
+)
+def test_a_request_of_grpc_is_answered_in_its_own_terms(time, fault, status, message):
+    app = wrapped(Application(), rule("abort", fault), time)
+    answer = ask(app, "/pay", method="POST", headers=GRPC)
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers == {
+        "content-type": "application/grpc+proto",
+        "grpc-status": status,
+        "grpc-message": message,
+        "content-length": "0",
+        "faultware-fault": "r;abort",
+    }
+
+
+def test_an_abort_with_a_status_of_grpc_answers_others_with_http(time):
+    app = wrapped(Application(), rule("abort", Abort(503, grpc_status=8)), time)
+    answer = ask(app, "/pay")
+    assert (answer.status, answer.headers.get("grpc-status"), answer.body) == (503, None, b"fault injected\n")
+
+
+def test_a_hang_that_nobody_ends_and_a_limit_are_told_in_terms_of_grpc_too(time):
+    app = wrapped(Application(), rule("hang", kinds.Hang(1)), time)
+    assert ask(app, "/pay", headers=GRPC).headers["grpc-status"] == "14"
+    app = wrapped(Application(), rule("rate_limit", kinds.RateLimit(1, 60)), time)
+    assert ask(app, "/pay", headers=GRPC).body == b"application "
+    answer = ask(app, "/pay", headers=GRPC)
+    assert (answer.status, answer.headers["grpc-status"], answer.headers["retry-after"]) == (200, "14", "60")
+
+
+def test_an_abort_behind_the_application_loses_its_answer_for_grpc_too(time):
+    application = Application()
+    app = wrapped(application, rule("abort", Abort(503, after=True)), time)
+    assert ask(app, "/pay", headers=GRPC).headers["grpc-status"] == "14"
+    assert application.runs == 1
+
+
+def test_a_budget_that_is_used_up_answers_with_429_until_there_is_some_again(time):
+    application = Application()
+    app = wrapped(application, rule("rate_limit", kinds.RateLimit(2, 60)), time)
+    assert [ask(app, "/pay").status for _ in range(3)] == [200, 200, 429]
+    assert ask(app, "/pay", client="192.0.2.1").status == 200
+    answer = ask(app, "/pay")
+    assert answer.headers == {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": "15",
+        "retry-after": "30",
+        "ratelimit-limit": "2",
+        "ratelimit-remaining": "0",
+        "ratelimit-reset": "30",
+        "faultware-fault": "r;rate_limit",
+    }
+    time.advance(30)
+    assert [ask(app, "/pay").status for _ in range(2)] == [200, 429]
+    assert application.runs == 4
+
+
+def test_an_abort_reads_a_chunked_body_that_cheroot_would_take_for_the_next_request(time):
+    stream = io.BytesIO(b"money")
+    app = wrapped(Application(), rule("abort", Abort(503)), time)
+    more = {"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked", "SERVER_SOFTWARE": "Cheroot/11.1.2 Server"}
+    assert ask(app, "/pay", lint=False, **more).status == 503
+    assert stream.read() == b""

@@ -1,0 +1,232 @@
+"""Shaped WSGI responses that are let go: by the kill switch, by a client that leaves, by a failure of our own."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from faultware import Match, Rule
+from faultware.core import faults as kinds
+from faultware.core.faults import Bytes
+from faultware.core.shaping.chain import Chain
+from faultware.core.shaping.effects import Start, Wait
+from faultware.errors import InjectedDisconnect
+from tests.clocks import EventTime
+from tests.wsgi.connections import connected, from_server, received
+from tests.wsgi.server import environment, serve, wrapped
+from tests.wsgi.test_holding import FakeSocket
+
+PIECES = [b"0123456789", b"abcdefghij", b"ABCDEFGHIJ"]
+BODY = b"".join(PIECES)
+LENGTH = [("Content-Type", "text/plain"), ("Content-Length", "30")]
+SLOW = {
+    "throttle": kinds.Throttle(1),
+    "slice_": kinds.Slice(3, pause_seconds=5),
+    "dribble": kinds.Dribble(100),
+    "stall": kinds.Stall(Bytes(15), 25),
+    "slow_close": kinds.SlowClose(25),
+    "delay_response": kinds.DelayResponse(25),
+}
+
+
+@pytest.fixture
+def time(monkeypatch):
+    time = EventTime()
+    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
+    return time
+
+
+def rules(**faults) -> list[Rule]:
+    return [Rule("r", Match("/pay"), percentage=100, **faults)]
+
+
+def tally(app):
+    (live,) = app._injector.live_rules()
+    return dict(live.tally.injected), dict(live.tally.suppressed)
+
+
+def kill(app) -> None:
+    """What the control endpoint does."""
+    app._injector.switch.kill("a test")
+    app._injector.refresh()
+
+
+def assert_nothing_is_left(app) -> None:
+    assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
+
+
+def by_generator(environ, start_response):
+    start_response("200 OK", LENGTH)
+    yield from PIECES
+
+
+def by_write(environ, start_response):
+    write = start_response("200 OK", LENGTH)
+    for piece in PIECES:
+        write(piece)
+    return []
+
+
+@pytest.mark.parametrize("way", [by_generator, by_write])
+@pytest.mark.parametrize("kind", SLOW)
+def test_a_kill_lets_go_what_is_held_and_everything_behind_it(time, kind, way):
+    app = wrapped(way, rules(**{kind: SLOW[kind]}), time)
+    began = time()
+    time.after(3.3, lambda: kill(app))
+    answer = serve(app, environment("/pay"))
+    assert (answer.status, answer.body, answer.mark) == (200, BODY, f"r;{kind.removesuffix('_')}")
+    assert time() - began == pytest.approx(3.3)
+    assert_nothing_is_left(app)
+
+
+def test_a_fault_that_has_been_let_go_is_not_active_while_the_response_goes_on(time):
+    active = []
+
+    def application(environ, start_response):
+        start_response("200 OK", LENGTH)
+        for piece in PIECES:
+            active.append(app._injector.active_faults)
+            yield piece
+
+    app = wrapped(application, rules(throttle=kinds.Throttle(10)), time)
+    time.after(1.05, lambda: kill(app))
+    assert serve(app, environment("/pay")).body == BODY
+    assert active == [1, 1, 0]
+
+
+def test_a_kill_before_the_application_answers_leaves_its_response_alone(time):
+    def application(environ, start_response):
+        kill(app)
+        start_response("200 Fine By Me", LENGTH)
+        return list(PIECES)
+
+    faults = {"replace_status": kinds.ReplaceStatus(503), "throttle": kinds.Throttle(1)}
+    app = wrapped(application, rules(**faults), time)
+    began = time()
+    answer = serve(app, environment("/pay"))
+    assert (answer.status, answer.body, answer.mark, time()) == (200, BODY, None, began)
+    assert tally(app) == ({}, {"killed": 2})
+    assert_nothing_is_left(app)
+
+
+def test_a_kill_between_two_pieces_ends_what_never_waits(time):
+    def application(environ, start_response):
+        start_response("200 OK", LENGTH)
+        yield PIECES[0]
+        kill(app)
+        yield PIECES[1]
+        yield PIECES[2]
+
+    app = wrapped(application, rules(corrupt=kinds.Corrupt(100)), time)
+    body = serve(app, environment("/pay")).body
+    assert (body[:10] != PIECES[0], body[10:]) == (True, BODY[10:])
+
+
+def test_a_kill_while_a_cut_waits_for_the_peer_calls_it_off(time, monkeypatch):
+    monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _self: 1)
+    app = wrapped(by_generator, rules(truncate=kinds.Truncate(Bytes(13))), time)
+    time.after(1.0, lambda: kill(app))
+    with connected() as (client, server):
+        assert serve(app, from_server("gunicorn", server, "/pay")).body == BODY
+        assert received(client) == (b"", "open")
+    assert_nothing_is_left(app)
+
+
+def test_a_response_that_has_begun_past_the_server_goes_on_there_after_a_kill(time, monkeypatch):
+    # A kernel may take its time to acknowledge, in real time.
+    monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _self: 0)
+    app = wrapped(by_generator, rules(content_length=kinds.ContentLength(5), throttle=kinds.Throttle(5)), time)
+    began = time()
+    time.after(3.0, lambda: kill(app))
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay"))
+        data, ending = received(client)
+    assert (data.endswith(b"\r\n\r\n" + BODY), ending) == (True, "fin")
+    assert time() - began == pytest.approx(3.0, abs=0.1)
+    assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "stall", "slow_close"])
+def test_a_client_that_leaves_ends_a_response_that_has_begun(time, kind):
+    app = wrapped(by_generator, rules(**{kind: SLOW[kind]}), time, lint=False)
+    began = time()
+    closed = []
+    iterable = app(
+        environment("/pay", **{"gunicorn.socket": FakeSocket(time, time() + 2.0)}),
+        lambda *_given: lambda _data: None,
+    )
+    with pytest.raises(InjectedDisconnect):
+        closed.extend(iterable)
+    iterable.close()
+    assert 2.0 <= time() - began <= 2.051
+    assert_nothing_is_left(app)
+
+
+def test_a_client_that_leaves_before_the_response_has_begun_is_written_down_as_gone(time):
+    app = wrapped(by_generator, rules(delay_response=SLOW["delay_response"]), time, lint=False)
+    answer = serve(app, environment("/pay", **{"gunicorn.socket": FakeSocket(time, time() + 2.0)}))
+    assert (answer.status, answer.body) == (499, b"")
+    assert tally(app) == ({"delay_response": 1}, {})
+    assert_nothing_is_left(app)
+
+
+def test_a_kill_and_a_departure_during_the_delay_in_front_leave_the_response_alone(time):
+    faults = {"delay": kinds.Delay(20), "throttle": kinds.Throttle(1), "replace_status": kinds.ReplaceStatus(503)}
+    app = wrapped(by_generator, rules(**faults), time)
+    time.after(1.0, lambda: kill(app))
+    answer = serve(app, environment("/pay"))
+    assert (answer.status, answer.mark, answer.body) == (200, "r;delay", BODY)
+    assert tally(app) == ({"delay": 1}, {"killed": 2})
+    app = wrapped(by_generator, rules(**faults), time)
+    answer = serve(app, environment("/pay", **{"gunicorn.socket": FakeSocket(time, time() + 2.0)}))
+    assert (answer.status, tally(app)) == (499, ({"delay": 1}, {"gone": 2}))
+    assert_nothing_is_left(app)
+
+
+class Failing(Chain):
+    """Fails at one of its calls, and again when it is asked for what it holds, or not.
+
+    Args:
+        at: Which call of `start`, `feed` or `finish`, from 0.
+        again: Whether the release fails, too.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, at: int, again: bool, clock) -> None:
+        super().__init__([], clock)
+        self.at = at
+        self.again = again
+        self.calls = itertools.count()
+
+    def _taken(self, effects):
+        if next(self.calls) == self.at:
+            raise RuntimeError("a bug of ours")
+        yield from effects
+
+    def start(self, head):
+        return self._taken([Wait(self._clock() + 1), Start(head)])
+
+    def feed(self, data):
+        return self._taken(super().feed(data))
+
+    def finish(self):
+        return self._taken(super().finish())
+
+    def release(self):
+        if self.again:
+            raise RuntimeError("another bug of ours")
+        return iter(())
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("at", range(5))
+def test_a_failure_of_our_own_is_counted_and_the_response_passes(time, monkeypatch, at, again):
+    monkeypatch.setattr("faultware.wsgi.acting.shape", lambda *given: Failing(at, again, given[-1]))
+    app = wrapped(by_generator, rules(throttle=kinds.Throttle(1)), time, lint=False)
+    answer = serve(app, environment("/pay"), lint=False)
+    lost = PIECES[at - 1] if 1 <= at <= 3 else b""
+    assert (answer.status, answer.body) == (200, BODY.replace(lost, b"") if lost else BODY)
+    assert app._injector.internal_errors == {"act": 1 + again}
+    assert_nothing_is_left(app)
