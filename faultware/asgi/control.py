@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
-from faultware.asgi.responses import farewell
 from faultware.control.messages import MAX_BODY, ControlRequest
 from faultware.control.service import Admitted
 
@@ -35,25 +34,12 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         send: Its response.
     """
     request = Request(scope, receive)
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     # A head needs no thread: whoever is not let in keeps nobody waiting, and has no body read.
-    admitted = control.admit(
-        ControlRequest(
-            method=request.method,
-            path=control.below(path),
-            query_string=scope.get("query_string", b"").decode("latin-1"),
-            headers=headers,
-            client=request.client.host if request.client else "",
-            raw_path=scope.get("raw_path", b"").decode("latin-1") if scope.get("raw_path") else "",
-        )
-    )
+    admitted = control.admit(asked(control, path, scope))
     if isinstance(admitted, Admitted):
         try:
             body = await _body(request)
         except ClientDisconnect:
-            await farewell(send)
             return
         # Operations write to the store: a disk must not hold up the loop.
         limiter = _threads(_kills if admitted.is_urgent else _others)
@@ -64,6 +50,28 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
     )
     await response(scope, receive, send)
+
+
+def asked(control: Control, path: str, scope: Scope) -> ControlRequest:
+    """The head of a request, as the endpoint sees it.
+
+    Args:
+        control: The endpoint.
+        path: The decoded path, which the endpoint owns.
+        scope: Of the request; a WebSocket's handshake counts as GET (RFC 6455, section 4.1).
+    """
+    connection = HTTPConnection(scope)
+    headers: dict[str, str] = {}
+    for name, value in connection.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return ControlRequest(
+        method=scope.get("method", "GET"),
+        path=control.below(path),
+        query_string=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        client=connection.client.host if connection.client else "",
+        raw_path=scope.get("raw_path", b"").decode("latin-1") if scope.get("raw_path") else "",
+    )
 
 
 def _threads(variable: RunVar[CapacityLimiter]) -> CapacityLimiter:

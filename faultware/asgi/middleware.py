@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from faultware.asgi.acting import inject
 from faultware.asgi.control import answer
 from faultware.asgi.requests import ScopeRequest
+from faultware.asgi.selftest import attempt
 from faultware.asgi.startup import refuse
 from faultware.control.service import mount
 from faultware.errors import ConfigurationError
@@ -114,6 +115,8 @@ class FaultMiddleware:
         if candidates is None:
             path = self._route(path, root)
             if self._control is not None and self._control.owns(path):
+                if self._control.is_selftest(path):
+                    return attempt(self._control, injector, path, scope, receive, send, is_marked=self._mark)
                 return answer(self._control, path, scope, receive, send)
             rules, names = view.rules, view.raw_header_names
             try:

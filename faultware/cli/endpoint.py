@@ -28,18 +28,23 @@ class Endpoint:
         host: The name to call it by; empty: the one in the URL.
         timeout_seconds: How long to wait for it.
 
+    `headers` are sent with every request; the token is among them.
+
     Raises:
         UsageError: The URL is none.
     """
 
     def __init__(self, url: str, token: str, *, host: str = "", timeout_seconds: float = 5.0) -> None:
-        self._scheme, self._host, self._port, self._path = _parts(url)
-        netloc = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"{self._scheme}://{netloc}{f':{self._port}' if self._port else ''}{self._path}"
-        self._headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+        self.scheme, self.host, self.port, self.path = _parts(url)
+        netloc = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"{self.scheme}://{netloc}{f':{self.port}' if self.port else ''}{self.path}"
+        self.headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
         if host:
-            self._headers["host"] = host
-        self._timeout_seconds = timeout_seconds
+            self.headers["host"] = host
+        self.timeout_seconds = timeout_seconds
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
 
     def status(self) -> dict[str, Any]:
         """The state of the switch, and of the worker that answers."""
@@ -72,7 +77,7 @@ class Endpoint:
             RefusedError: The endpoint says no.
             NoAnswerError: Nobody answers, or it is not the endpoint.
         """
-        status, headers, body = self._exchange(method, self._path + path, data)
+        status, headers, body = self._exchange(method, self.path + path, data)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == _PROBLEM:
             raise RefusedError(f"{self.url}: {_told(body)}")
@@ -89,7 +94,7 @@ class Endpoint:
         return answer
 
     def _exchange(self, method: str, target: str, data: object) -> tuple[int, Mapping[str, str], bytes]:
-        headers, body = self._headers, None
+        headers, body = self.headers, None
         if data is not None:
             headers, body = {**headers, "content-type": "application/json"}, json.dumps(data).encode()
         connection = self._connection()
@@ -99,7 +104,7 @@ class Endpoint:
             lines = {name.lower(): value for name, value in response.getheaders()}
             return response.status, lines, response.read(_MAX_ANSWER)
         except TimeoutError:
-            raise NoAnswerError(f"{self.url}: no answer within {self._timeout_seconds:g} s") from None
+            raise NoAnswerError(f"{self.url}: no answer within {self.timeout_seconds:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise NoAnswerError(f"{self.url}: no answer: {reason}") from None
@@ -107,10 +112,10 @@ class Endpoint:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        if self._scheme == "http":
-            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+        if self.scheme == "http":
+            return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
         context = ssl.create_default_context()
-        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_seconds, context=context)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=self.timeout_seconds, context=context)
 
 
 def _parts(url: str) -> tuple[str, str, int | None, str]:

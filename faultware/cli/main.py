@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from faultware import __version__
-from faultware.cli import arm, capabilities, events, explain, kill, rules, status, validate
+from faultware.cli import arm, capabilities, events, explain, kill, rules, selftest, status, validate
 from faultware.cli.ending import CommandError, Ending
 from faultware.cli.screen import Screen
 from faultware.errors import FaultwareError, MissingExtraError, StoreError
@@ -25,6 +25,7 @@ COMMANDS: Final = (
     explain.COMMAND,
     events.COMMAND,
     capabilities.COMMAND,
+    selftest.COMMAND,
 )
 
 _EPILOG: Final = """\

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
 from faultware.config.tokens import Role
+from faultware.control import selftest
 from faultware.control.attempts import Attempts
 from faultware.control.auth import Door, Keyring
 from faultware.control.messages import MAX_BODY, MAX_HEADERS, MAX_TARGET, Problem
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from faultware.config.tokens import Token
     from faultware.control.messages import Answer, ControlRequest, ControlResponse
     from faultware.control.routes import Route
+    from faultware.core.plan import Plan
+    from faultware.core.request import Request
     from faultware.runtime.build import Service
 
 _REALM: Final = 'Bearer realm="faultware"'
@@ -108,6 +111,27 @@ class Control:
         """Answer a request that was admitted; may wait for the store."""
         return self._guarded(lambda: self._answer(admitted, body)).render()
 
+    def is_selftest(self, path: str) -> bool:
+        """Whether a path that it owns is the one where a fault is tried out."""
+        return self.below(path) == selftest.PATH
+
+    def selftest(self, asked: ControlRequest, request: Request) -> Plan | ControlResponse:
+        """What is to be done to a request that asks for a fault on itself, or why nothing is; nothing is raised.
+
+        Args:
+            asked: The request, for admission.
+            request: The same, as rules see it.
+        """
+        found = self._guarded(lambda: self._selftest(asked, request))
+        return found.render() if isinstance(found, Problem) else found
+
+    def _selftest(self, asked: ControlRequest, request: Request) -> Plan:
+        _check_size(asked)
+        token = self._token(asked)
+        self._check_place(asked)
+        self._check_role(asked, token, Role.CONTROL)
+        return selftest.plan(self._injector, request)
+
     def _guarded(self, step: Callable[[], _T]) -> _T | Problem:
         try:
             return step()
@@ -134,11 +158,7 @@ class Control:
             allow = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
             detail = f"{request.method[:20]} does nothing here; allowed: {allow}"
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
-        if token.role < route.needs:
-            challenge = f'{_REALM}, error="insufficient_scope", scope="{route.needs}"'
-            detail = f"this needs a token with the role {route.needs}; that of {token.name} has the role {token.role}"
-            self._refuse(request, "role", 1)
-            raise Problem(HTTPStatus.FORBIDDEN, detail, headers={"www-authenticate": challenge})
+        self._check_role(request, token, route.needs)
         length = request.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > MAX_BODY):
             raise _too_large()
@@ -171,6 +191,13 @@ class Control:
                 headers["retry-after"] = str(seconds)
                 raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
         raise Problem(HTTPStatus.UNAUTHORIZED, "send the control token as authorization: Bearer …", headers=headers)
+
+    def _check_role(self, request: ControlRequest, token: Token, needs: Role) -> None:
+        if token.role < needs:
+            challenge = f'{_REALM}, error="insufficient_scope", scope="{needs}"'
+            detail = f"this needs a token with the role {needs}; that of {token.name} has the role {token.role}"
+            self._refuse(request, "role", 1)
+            raise Problem(HTTPStatus.FORBIDDEN, detail, headers={"www-authenticate": challenge})
 
     def _check_place(self, request: ControlRequest) -> None:
         """Refuse what another site has a browser send, and what is written so that others may read it differently."""

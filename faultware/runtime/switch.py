@@ -85,9 +85,7 @@ class Switch:
         self._ends: dict[tuple[str, float], float] = {}
         for rule in self._startup:
             try:
-                exceptions.check(rule.everything)
-                self.capabilities.check(rule)
-                check_zone(rule)
+                self.check(rule)
             except RuleError as error:
                 raise error.inside(rule.name) from None
 
@@ -95,6 +93,16 @@ class Switch:
     def killed(self) -> bool:
         """Whether faults are off, read from memory."""
         return bool(self.store.signal[0] & KILLED)
+
+    def check(self, rule: Rule) -> None:
+        """Refuse a rule that raises what nobody registered, or asks for what or when is not possible here.
+
+        Raises:
+            RuleError: Naming what is.
+        """
+        self._exceptions.check(rule.everything)
+        self.capabilities.check(rule)
+        check_zone(rule)
 
     def kill_file_exists(self) -> bool:
         """Whether somebody has asked for a stop by file. A place that cannot be looked at counts as one."""
@@ -262,9 +270,7 @@ class Switch:
         stored: dict[str, StoredRule] = {}
         for rule in rules:
             try:
-                self._exceptions.check(rule.everything)
-                self.capabilities.check(rule)
-                check_zone(rule)
+                self.check(rule)
                 lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
                 _check_lifetime(lifetime)
             except RuleError as error:

@@ -27,16 +27,7 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
         start_response: The server's.
     """
     request = Request(environ)
-    admitted = control.admit(
-        ControlRequest(
-            method=request.method,
-            path=control.below(path),
-            query_string=request.query_string.decode("latin-1"),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            client=request.remote_addr or "",
-            raw_path=environ.get("RAW_URI") or environ.get("REQUEST_URI") or "",
-        )
-    )
+    admitted = control.admit(asked(control, path, request))
     if isinstance(admitted, Admitted):
         try:
             body = _body(request)
@@ -50,6 +41,25 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
     response.headers.clear()
     response.headers.update(answered.headers)
     return response(environ, start_response)
+
+
+def asked(control: Control, path: str, request: Request) -> ControlRequest:
+    """The head of a request, as the endpoint sees it.
+
+    Args:
+        control: The endpoint.
+        path: The decoded path, which the endpoint owns.
+        request: The request.
+    """
+    environ = request.environ
+    return ControlRequest(
+        method=request.method,
+        path=control.below(path),
+        query_string=request.query_string.decode("latin-1"),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        client=request.remote_addr or "",
+        raw_path=environ.get("RAW_URI") or environ.get("REQUEST_URI") or "",
+    )
 
 
 def _body(request: Request) -> bytes:

@@ -16,6 +16,7 @@ from faultware.runtime.routing import route_of
 from faultware.wsgi.acting import Act
 from faultware.wsgi.control import answer
 from faultware.wsgi.requests import EnvironRequest, path_info
+from faultware.wsgi.selftest import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,6 +97,8 @@ class FaultMiddleware:
         if candidates is None:
             path = self._route(path_info(environ), "")
             if self._control is not None and self._control.owns(path):
+                if self._control.is_selftest(path):
+                    return attempt(self._control, injector, path, environ, start_response, is_marked=self._mark)
                 return answer(self._control, path, environ, start_response)
             rules = view.rules
             try:

@@ -54,7 +54,7 @@ def _hypercorn(app: str, port: int, *more: str) -> list[str]:
 
 
 def _granian(app: str, port: int, *more: str) -> list[str]:
-    return [*_python("granian", "--host", "127.0.0.1", "--port", str(port), "--no-ws", *more), app]
+    return [*_python("granian", "--host", "127.0.0.1", "--port", str(port), *more), app]
 
 
 def _gunicorn(app: str, port: int, *more: str) -> list[str]:
@@ -108,8 +108,9 @@ SERVERS = {
     "uvicorn-4": Kind("asgi", _uvicorn, ("--workers", "4")),
     "hypercorn": Kind("asgi", _hypercorn),
     "hypercorn-trio": Kind("asgi", _hypercorn, ("--worker-class", "trio")),
-    "granian": Kind("asgi", _granian, ("--interface", "asgi")),
-    "granian-4": Kind("asgi", _granian, ("--interface", "asgi", "--workers", "4")),
+    "granian": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws")),
+    "granian-ws": Kind("asgi", _granian, ("--interface", "asgi", "--ws")),
+    "granian-4": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws", "--workers", "4")),
     "daphne": Kind("asgi", _daphne),
     "gunicorn-asgi": Kind("asgi", _gunicorn, ("-k", "asgi")),
     "gunicorn-uvicorn": Kind("asgi", _gunicorn, ("-k", "uvicorn_worker.UvicornWorker")),
@@ -118,7 +119,7 @@ SERVERS = {
     "gunicorn-gevent": Kind("wsgi", _gunicorn, ("-k", "gevent")),
     "gunicorn-4": Kind("wsgi", _gunicorn, ("-w", "4")),
     "gunicorn-4-preload": Kind("wsgi", _gunicorn, ("-w", "4", "--preload")),
-    "granian-wsgi": Kind("wsgi", _granian, ("--interface", "wsgi", "--blocking-threads", "8")),
+    "granian-wsgi": Kind("wsgi", _granian, ("--interface", "wsgi", "--no-ws", "--blocking-threads", "8")),
     "waitress": Kind("wsgi", _waitress),
     "werkzeug": Kind("wsgi", _werkzeug),
     "cheroot": Kind("wsgi", _cheroot),

@@ -1,0 +1,125 @@
+"""Trying every fault on a running service, each on a request of our own, and telling what a client saw of it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import quote
+
+from faultware.cli.ending import NoAnswerError
+from faultware.cli.talking import talk
+from faultware.cli.trials import HTTP, LEFT_OUT, MESSAGES, WEBSOCKETS, Trial
+from faultware.cli.watching import Address, exchange, request_bytes
+from faultware.control.selftest import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from faultware.cli.endpoint import Endpoint
+    from faultware.cli.trials import Conversation
+    from faultware.cli.watching import Response
+
+# `ok`: seen as expected; `wrong`: something else; `refused`: not possible here, and the service says so; `untried`.
+Verdict: TypeAlias = Literal["ok", "wrong", "refused", "untried"]
+
+# A handshake cannot be refused with any status everywhere.
+_REFUSED: Final = (422, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one trial.
+
+    Args:
+        fault: As `GET capabilities` names it.
+        line: How it was asked for.
+        expected: What a client was to see.
+        seen: What it saw.
+        verdict: Whether the two agree.
+    """
+
+    fault: str
+    line: str
+    expected: str
+    seen: str
+    verdict: Verdict
+
+    def document(self) -> dict[str, str]:
+        """As JSON says it."""
+        return {
+            "fault": self.fault,
+            "line": self.line,
+            "expected": self.expected,
+            "seen": self.seen,
+            "verdict": self.verdict,
+        }
+
+
+class Tester:
+    """Tries faults on one service.
+
+    Args:
+        endpoint: Of the service; its token needs the role `control`.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        tls = ssl.create_default_context() if endpoint.scheme == "https" else None
+        port = endpoint.port or (80 if tls is None else 443)
+        self._address = Address(endpoint.host, port, tls)
+        self._url = endpoint.url
+        self._path = endpoint.path + PATH
+        self._headers = {"host": self._address.authority, **endpoint.headers}
+        self._patience = endpoint.timeout_seconds
+
+    def run(self, told: Mapping[str, Any], *, harm: bool = False) -> Iterator[Outcome]:
+        """Try everything.
+
+        Args:
+            told: What the service says of its capabilities.
+            harm: Also what acts on the whole process, where that is allowed: `block`, `cpu`, `memory`, `descriptors`.
+
+        Raises:
+            NoAnswerError: The service cannot be reached.
+        """
+        means = {one["fault"]: one["means"] for one in told["faults"]}
+        for trial in (*HTTP, *WEBSOCKETS):
+            is_possible = means.get(trial.fault) != "impossible"
+            if isinstance(trial, Trial) and trial.harms and is_possible and not harm:
+                yield Outcome(trial.fault, trial.line, trial.expected, "it acts on all requests", "untried")
+                continue
+            try:
+                yield self._try(trial, is_possible=is_possible)
+            except OSError as error:
+                raise NoAnswerError(f"{self._url}: no connection for {trial.line}: {error}") from None
+        for fault, reason in LEFT_OUT.items():
+            yield Outcome(fault, fault, "", reason, "untried")
+
+    def _try(self, trial: Trial | Conversation, *, is_possible: bool) -> Outcome:
+        target = f"{self._path}?fault={quote(trial.line)}"
+        if isinstance(trial, Trial):
+            request = self._request(trial.method, target, trial.headers, trial.body)
+            came = exchange(self._address, request, self._patience)
+            status, is_met, seen, told = came.response.status, trial.is_met(came), str(came), _detail(came.response)
+        else:
+            heard = talk(self._address, target, self._headers, MESSAGES, self._patience)
+            status, is_met, seen, told = heard.status, trial.is_met(heard), str(heard), ""
+        if not is_possible:
+            verdict: Verdict = "refused" if status in _REFUSED else "wrong"
+            return Outcome(trial.fault, trial.line, "it is refused", told or seen, verdict)
+        seen = f"{seen}: {told}" if told else seen
+        return Outcome(trial.fault, trial.line, trial.expected, seen, "ok" if is_met else "wrong")
+
+    def _request(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
+        return request_bytes(method, target, {**self._headers, **(headers or {}), "connection": "close"}, body)
+
+
+def _detail(response: Response) -> str:
+    """What a refusal says."""
+    if response.headers.get("content-type") != "application/problem+json":
+        return ""
+    try:
+        return str(json.loads(response.body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,79 @@
+"""`faultware selftest` against both examples: what a client sees is what was promised, or the refusal of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.servers.harness import PATIENCE_SECONDS, ROOT, SERVERS, TOKEN, environment, serve
+
+pytestmark = pytest.mark.server
+
+EXAMPLES = {"asgi": ("fastapi_app", "main:app"), "wsgi": ("flask_app", "app:app")}
+KINDS = (
+    "uvicorn",
+    "uvicorn-h11",
+    "hypercorn",
+    "granian-ws",
+    "gunicorn-uvicorn",
+    "gunicorn-sync",
+    "gunicorn-gthread",
+    "gunicorn-gevent",
+    "waitress",
+    "cheroot",
+    "uwsgi-http",
+    "granian-wsgi",
+)
+ON_THE_SOCKET = {
+    "reset",
+    "close",
+    "partial_head",
+    "garbage",
+    "truncate",
+    "truncate by reset",
+    "limit_data",
+    "content_length",
+    "malformed_chunk",
+}
+IMPOSSIBLE = {"granian-wsgi": ON_THE_SOCKET, "uwsgi-http": {"reset", "truncate by reset"}}
+
+
+def selftest(server, *words):
+    command = [sys.executable, "-m", "faultware", "selftest", "--url", f"http://127.0.0.1:{server.port}", *words]
+    variables = environment({"FAULTWARE_CONTROL_TOKEN": TOKEN})
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fault_is_seen_as_promised_or_refused_as_announced(kind):
+    protocol = SERVERS[kind].protocol
+    directory, app = EXAMPLES[protocol]
+    settings = {"FAULTWARE_ALLOW_INSTANCE_FAULTS": "true", "FAULTWARE_RULES": "/payments 1% abort 503 as down"}
+    with serve(kind, settings, app=app, cwd=ROOT / "examples" / directory) as server:
+        done = selftest(server, "--json", "--instance-faults")
+        told = json.loads(done.stdout)
+        wrong = [(one["line"], one["expected"], one["seen"]) for one in told["trials"] if one["verdict"] == "wrong"]
+        # WebSockets are not faulted yet.
+        wrong = [one for one in wrong if not (protocol == "asgi" and one[0].startswith("websocket"))]
+        assert not wrong, server.log[-3000:]
+        assert done.stderr == ""
+        refused = {one["fault"] for one in told["trials"] if one["verdict"] == "refused"}
+        websockets = {one["fault"] for one in told["trials"] if one["fault"].startswith("websocket")}
+        assert refused == IMPOSSIBLE.get(kind, set()) | (websockets if protocol == "wsgi" else set())
+
+        # Nothing is left behind.
+        status = server.status()
+        assert (status["rules"], status["active_faults"], status["version"]) == (1, 0, 1)
+
+
+def test_a_person_reads_a_table():
+    with serve("gunicorn-gthread", {}, app="app:app", cwd=ROOT / "examples" / "flask_app") as server:
+        done = selftest(server)
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith("gunicorn ")
+        assert "(gthread) WSGI" in lines[0]
+        assert any(line.split()[:2] == ["ok", "reset"] and "RST, 0 bytes" in line for line in lines)
+        assert done.returncode == 0
