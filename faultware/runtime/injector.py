@@ -83,7 +83,8 @@ class Injector:
         self.max_active_faults = max_active_faults
         self.dry_run = dry_run
         self.active_faults = 0
-        self.instances = Instances(lambda: self.switch.killed, engine.limits.max_delay_seconds)
+        # The file, too: whoever blocks a process under gevent blocks the refresher that would look for it.
+        self.instances = Instances(lambda: switch.killed or switch.kill_file_exists(), engine.limits.max_delay_seconds)
         self.internal_errors: Counter[str] = Counter()
         # Requests to the control endpoint that were not let in, by reason.
         self.refusals: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """Harms the process that serves, as Chaos Monkey has it: burns a processor, holds memory, blocks, ends it.
 
-Nothing here outlives the kill switch: whoever takes something looks at the switch fifty times a second, by reading
-memory, and gives everything back. Of each kind only one is at work at a time. The ways to wait and to end a process
+Nothing here outlives the kill switch: whoever takes something looks at the switch fifty times a second, and gives
+everything back. Of each kind only one is at work at a time. The ways to wait and to end a process
 come in through the constructor, so that no test waits or dies.
 """
 
@@ -55,7 +55,7 @@ class Instances:
     """Does what faults of the process say.
 
     Args:
-        is_over: Whether the switch has been killed; reads memory only.
+        is_over: Whether the switch has been killed.
         most_seconds: The longest that anything is held.
         clock: Monotonic seconds.
         ender: Ends the process.
