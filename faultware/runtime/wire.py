@@ -37,6 +37,8 @@ IS_LINUX: Final = sys.platform == "linux"
 _PROXY_HEADERS: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 
 _DESCRIPTORS: Final = "/proc/self/fd"
+# How TCP_INFO begins (tcp(7)): TCP_ESTABLISHED of the kernel's tcp_states.h.
+_ESTABLISHED: Final = b"\x01"
 # tcp_disconnect(): whoever connects a socket to no family resets its connection (connect(2)).
 _NOWHERE: Final = struct.pack("H14x", socket.AF_UNSPEC)
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -100,6 +102,13 @@ class Wire:
         """
         # SIOCOUTQ (tcp(7)), which has the number of TIOCOUTQ.
         return int(struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+
+    def is_established(self) -> bool:
+        """Whether the connection is whole. A client that has closed its sending half counts as gone."""
+        state = ctypes.create_string_buffer(1)
+        size = ctypes.byref(ctypes.c_uint32(1))
+        _call("getsockopt", self._descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, state, size)
+        return state.raw == _ESTABLISHED
 
     def write(self, data: bytes) -> int:
         """Write past the server, as much as fits without waiting; how many bytes that was."""

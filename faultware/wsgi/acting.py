@@ -27,7 +27,7 @@ from faultware.runtime.holding import Ending
 from faultware.wsgi.reading import PacedInput, edit
 from faultware.wsgi.responses import Attended, abort, farewell, lose, marked
 from faultware.wsgi.shaped import Shaped
-from faultware.wsgi.transport import Connection, forget_body, part, reach
+from faultware.wsgi.transport import NO_CONNECTION, forget_body, part, reach
 from faultware.wsgi.waiting import Hold, hold
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Act:
         self._after: tuple[Injection, ...] = plan.after
         # What was done so far, for the mark.
         self._done: tuple[Injection, ...] = ()
-        self._connection = Connection()
+        self._connection = NO_CONNECTION
 
     def answer(self) -> Iterable[bytes]:
         """Act, and answer or let the application answer. The place is given back in any case."""
@@ -128,7 +128,7 @@ class Act:
 
     def _find_out(self) -> None:
         """Find out whether what needs the connection can have it; else it gives way to its rule's fallback, if any."""
-        chosen = self._after if self._last is None else (self._last,)
+        chosen = (self._last,) if self._last is not None else self._after
         if _CONNECTION.isdisjoint(injection.fault.needs for injection in chosen):
             return
         self._connection = reach(self._environ, self._request)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from faultware.core.faults import Needs, Reset, Truncate
 from faultware.errors import InjectedDisconnect
 from faultware.runtime.holding import Ending
-from faultware.runtime.wire import adopt, find, is_proxied
+from faultware.runtime.wire import is_proxied
 from faultware.wsgi.requests import EnvironRequest
-from faultware.wsgi.waiting import socket_of
+from faultware.wsgi.sockets import channel_of, is_by_uwsgi_router, is_in_process, number, wire_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Pause: TypeAlias = Callable[[float], Ending]
 
-# What of the servers' own says that there is one. Clients that call an application themselves set none of it.
-_TRACES: Final = ("SERVER_SOFTWARE", "REMOTE_PORT", "uwsgi.version", "gunicorn.socket", "werkzeug.socket")
 # On any other version requests share a connection (gunicorn's threads speak HTTP/2).
 _ALONE: Final = ("HTTP/1.0", "HTTP/1.1")
 _LOOK_SECONDS: Final = 0.005
@@ -132,6 +130,10 @@ class Connection:
             wire.close()
 
 
+# Shared: it holds nothing.
+NO_CONNECTION: Final = Connection()
+
+
 def reach(environ: WSGIEnvironment, request: EnvironRequest) -> Connection:
     """The connection of a request, as far as a fault can hurt it.
 
@@ -139,20 +141,19 @@ def reach(environ: WSGIEnvironment, request: EnvironRequest) -> Connection:
         environ: Of the request.
         request: The same, as rules see it.
     """
-    port = _number(environ.get("REMOTE_PORT"))
     version = environ.get("SERVER_PROTOCOL")
-    if not any(trace in environ for trace in _TRACES):
+    if is_in_process(environ):
         return Connection(is_in_process=True)
-    channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
-    if is_proxied(request, port) or _is_proxied_in_waitress(channel, environ) or version not in _ALONE:
-        return Connection()
-    is_plain = version == "HTTP/1.1" and environ.get("wsgi.url_scheme") == "http"
-    if "uwsgi.version" in environ:
-        return _reach_in_uwsgi(environ, is_plain=is_plain)
-    client, local_port = (request.client, port or 0), _number(environ.get("SERVER_PORT"))
-    handle = socket_of(environ)
-    wire = find(client, local_port) if handle is None else adopt(handle, client, local_port)
-    return Connection(wire, is_plain=is_plain, pending=lambda: int(getattr(channel, "total_outbufs_len", 0)))
+    channel = channel_of(environ)
+    is_of_proxy = is_proxied(request, number(environ.get("REMOTE_PORT"))) or _is_proxied_in_waitress(channel, environ)
+    if is_of_proxy or version not in _ALONE:
+        return NO_CONNECTION
+    return Connection(
+        wire_of(environ),
+        is_resettable=not is_by_uwsgi_router(environ),
+        is_plain=version == "HTTP/1.1" and environ.get("wsgi.url_scheme") == "http",
+        pending=lambda: int(getattr(channel, "total_outbufs_len", 0)),
+    )
 
 
 def part(environ: WSGIEnvironment, start_response: StartResponse | None) -> list[bytes]:
@@ -169,7 +170,7 @@ def part(environ: WSGIEnvironment, start_response: StartResponse | None) -> list
         Exception: What the server takes for a client that has left.
     """
     is_quiet = "gunicorn.socket" in environ or "werkzeug.socket" in environ or _is_cheroot(environ)
-    if is_quiet or not any(trace in environ for trace in _TRACES):
+    if is_quiet or is_in_process(environ):
         # gunicorn overlooks such an error by its number, cheroot too.
         raise InjectedDisconnect(errno.ECONNRESET, "connection ended by faultware")
     lost = getattr(sys.modules.get("waitress.channel"), "ClientDisconnected", None)
@@ -191,21 +192,6 @@ def forget_body(environ: WSGIEnvironment, most: int = 2**20) -> None:
             most -= len(data)
 
 
-def _reach_in_uwsgi(environ: WSGIEnvironment, *, is_plain: bool) -> Connection:
-    """The server says which descriptor it is; but to whom it leads depends on how it was started."""
-    uwsgi: Any = sys.modules.get("uwsgi")
-    if uwsgi is None:
-        return Connection()
-    descriptor = uwsgi.connection_fd()
-    if environ.get("UWSGI_ROUTER") == "http":
-        # Its own router (`--http`) passes a FIN on, and everything that is written; of a RST it makes a FIN.
-        return Connection(adopt(descriptor, None, None), is_resettable=False, is_plain=is_plain)
-    if "REMOTE_PORT" in environ:
-        # Only a proxy that speaks uWSGI's protocol names it.
-        return Connection()
-    return Connection(adopt(descriptor, None, _number(environ.get("SERVER_PORT"))), is_plain=is_plain)
-
-
 def _is_proxied_in_waitress(channel: Any, environ: WSGIEnvironment) -> bool:
     """Waitress drops what an untrusted proxy says from the environment, but not from the request that it has parsed."""
     requests = getattr(channel, "requests", None)
@@ -216,9 +202,3 @@ def _is_proxied_in_waitress(channel: Any, environ: WSGIEnvironment) -> bool:
 
 def _is_cheroot(environ: WSGIEnvironment) -> bool:
     return str(environ.get("SERVER_SOFTWARE", "")).startswith("Cheroot/")
-
-
-def _number(value: object) -> int | None:
-    """A port; None: there is none. Servers name it as text or as a number."""
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() else None

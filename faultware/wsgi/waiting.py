@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from faultware.runtime.holding import Ending
+from faultware.wsgi.sockets import socket_of, wire_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from faultware.runtime.injector import Injector
+    from faultware.runtime.wire import Wire
 
 # How often a connection is looked at while its request waits.
 LOOK_SECONDS: Final = 0.05
@@ -57,6 +59,8 @@ class Hold:
     def end(self) -> None:
         """There are no more waits."""
         self._injector.holding.remove(self._release)
+        if isinstance(self._gone, Search):
+            self._gone.close()
 
     def wait(self, seconds: float) -> Ending:
         """Wait; never shorter than asked, unless the client leaves or the switch is killed."""
@@ -83,24 +87,47 @@ def hold(injector: Injector, seconds: float, environ: WSGIEnvironment) -> Ending
 
 def departure(environ: WSGIEnvironment) -> Gone | None:
     """How to ask whether the client has left, or None where this server cannot tell."""
+    connection = socket_of(environ)
     asked = environ.get("waitress.client_disconnected")
     if callable(asked):
         # Waitress itself knows only if it looks ahead for the next request (`channel_request_lookahead`).
-        connection = socket_of(environ)
         return lambda: bool(asked()) or (connection is not None and _has_left(connection))
-    connection = socket_of(environ)
-    if connection is None or not hasattr(socket, "TCP_INFO"):
+    if not hasattr(socket, "TCP_INFO"):
         return None
-    return lambda: _has_left(connection)
+    if connection is not None:
+        return lambda: _has_left(connection)
+    return Search(environ) if "REMOTE_PORT" in environ or "uwsgi.version" in environ else None
 
 
-def socket_of(environ: WSGIEnvironment) -> socket.socket | None:
-    """The connection's socket, where the server hands it out."""
-    channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
-    connection: socket.socket | None = (
-        environ.get("gunicorn.socket") or environ.get("werkzeug.socket") or getattr(channel, "socket", None)
-    )
-    return connection
+class Search:
+    """Asks a connection that the server does not hand out (cheroot, uWSGI). It is looked for only in a longer wait.
+
+    Args:
+        environ: Of the request.
+    """
+
+    __slots__ = ("_asked", "_environ", "_wire")
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
+        self._asked = 0
+        self._wire: Wire | None = None
+
+    def __call__(self) -> bool:
+        """Whether the client has left."""
+        self._asked += 1
+        if self._asked == 2:
+            self._wire = wire_of(self._environ)
+        try:
+            return self._wire is not None and not self._wire.is_established()
+        except OSError:  # not a TCP connection any more
+            return True
+
+    def close(self) -> None:
+        """Let the server alone have the connection."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
 
 def _has_left(connection: socket.socket) -> bool:

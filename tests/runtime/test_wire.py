@@ -7,7 +7,9 @@ import gc
 import os
 import select
 import socket
+import struct
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -61,6 +63,24 @@ def test_a_reset_reaches_the_client_and_what_came_before_it_is_still_there(how):
         # The server finds its connection ended as if the client had ended it.
         with pytest.raises(OSError):
             server.sendall(b"x")
+
+
+@pytest.mark.parametrize("how", ["close", "half", "reset"])
+def test_a_client_that_leaves_is_seen_behind_bytes_that_nobody_has_read(how):
+    with connected() as (client, server), find(*ends(server)) as wire:
+        assert wire.is_established()
+        client.sendall(b"unread")
+        assert readable(server)
+        assert wire.is_established()
+        if how == "half":
+            client.shutdown(socket.SHUT_WR)
+        elif how == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if how != "half":
+            client.close()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while wire.is_established():
+            assert time.monotonic() < deadline
 
 
 def test_a_finish_sends_what_was_written_and_then_ends():

@@ -208,7 +208,7 @@ def test_a_kill_lets_a_throttled_response_go_at_once(kind):
         assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("kind", ["gunicorn-gthread", "gunicorn-gevent", "waitress", "werkzeug"])
+@pytest.mark.parametrize("kind", [kind for kind in FINISHABLE if kind != "gunicorn-sync"])
 def test_a_client_that_leaves_a_response_that_stalls_ends_it(kind):
     with serving(kind, {"/stall": "stall 1MB duration=25s"}) as server:
         with server.connect() as connection:

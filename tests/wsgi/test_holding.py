@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.clocks import EventTime
+from tests.wsgi.connections import connected, from_server
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 
 CLOSE_WAIT = 8
@@ -29,6 +33,10 @@ def kill(app) -> None:
 
 def assert_nothing_is_held(app) -> None:
     assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class FakeSocket:
@@ -92,6 +100,49 @@ def test_a_client_that_stays_waits_to_the_end_and_no_shorter(time, more):
     assert ask(app, "/pay", **more).mark == "r;delay"
     assert time() - began == pytest.approx(1.234)
     assert_nothing_is_held(app)
+
+
+@pytest.mark.parametrize("way", ["scan", "uwsgi"])
+@pytest.mark.parametrize("rule", ["delay 20s", "hang", "delay_response 20s"])
+def test_a_client_is_watched_where_the_server_hands_out_no_socket(time, monkeypatch, rule, way):
+    with connected() as (client, server):
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=server.fileno))
+        environ = from_server("cheroot", server, "/pay")
+        if way == "uwsgi":
+            del environ["REMOTE_PORT"]
+            environ["uwsgi.version"] = b"2.0.31"
+        app = wrapped(Application(), f"/pay 100% {rule}", time, lint=False)
+        began, before = time(), descriptors()
+        time.after(2.0, client.close)
+        assert serve(app, environ, lint=False).status == 499
+        assert 2.0 <= time() - began <= 2.2
+        # The client's is closed, and there is no duplicate.
+        assert descriptors() == before - 1
+    assert_nothing_is_held(app)
+
+
+def test_a_connection_that_cannot_be_found_is_waited_for(time):
+    app = wrapped(Application(), "/pay 100% delay 1s as r", time)
+    began = time()
+    assert ask(app, "/pay", REMOTE_PORT="50000", SERVER_SOFTWARE="another/1.0").mark == "r;delay"
+    assert time() - began == pytest.approx(1.0)
+
+
+def test_a_connection_that_has_been_lost_counts_as_left(time, monkeypatch):
+    def lost(_self):
+        raise OSError(107, "not connected")
+
+    monkeypatch.setattr("faultware.runtime.wire.Wire.is_established", lost)
+    app = wrapped(Application(), "/pay 100% delay 20s", time)
+    with connected() as (_, server):
+        assert serve(app, from_server("cheroot", server, "/pay")).status == 499
+
+
+def test_a_wait_that_is_shorter_than_a_look_looks_for_no_connection(time, monkeypatch):
+    monkeypatch.setattr("faultware.wsgi.waiting.wire_of", None)
+    app = wrapped(Application(), "/pay 100% delay 50ms as r", time)
+    with connected() as (_, server):
+        assert serve(app, from_server("cheroot", server, "/pay")).mark == "r;delay"
 
 
 def test_a_connection_that_is_none_of_tcp_is_waited_for(time):
