@@ -1,8 +1,8 @@
 """A stage that changes bytes. Which ones and how depends on the fault's draw and their position, and on nothing else.
 
-A body is a row of blocks, and each block has a mask that it is XORed with. A mask is made in two layers that are drawn
-independently, so that together they hit with exactly the share asked for: a dense one, whose share is a multiple of
-1/256 and which is made of whole blocks of noise, and a sparse one for what is left, which jumps from hit to hit.
+A body is a row of blocks, and each block has a mask that it is XORed with. A mask is made in layers that are drawn
+independently, so that together they hit with exactly the share asked for: dense ones, whose share is a multiple of
+1/256 and which are made of whole blocks of noise, and a sparse one for what is left, which jumps from hit to hit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from faultware.core.shaping.effects import Effects
 
 BLOCK: Final = 8192
+# What is passed on at once, at most.
+_PIECE: Final = 8 * BLOCK
 # In little-endian order no byte has to move on the machines that people have; any fixed order would do.
 _ORDER: Final = "little"
 _STEPS: Final = 256
@@ -39,48 +41,52 @@ class Masks:
     def __init__(self, share: float, unit: Literal["bytes", "bits"], draw: float) -> None:
         self._unit = unit
         self._draw = draw
-        self._steps = min(_STEPS, int(share * _STEPS))
-        dense = self._steps / _STEPS
-        # hit by one or the other: 1 - (1 - dense) (1 - sparse) = share
-        sparse = 0.0 if dense >= 1 else max(0.0, (share - dense) / (1 - dense))
-        self._log_miss = math.log1p(-sparse) if sparse else 0.0
-        self._expected = sparse * BLOCK * (8 if unit == "bits" else 1)
-        self._hits = bytes(0xFF if value < self._steps else 0 for value in range(256))
+        # How many of 256 values of a byte of noise hit, and what such a byte is translated with.
+        self._layers: list[tuple[int, bytes]] = []
+        left = share
+        while left >= 1 / _STEPS:
+            steps = min(_STEPS, int(left * _STEPS))
+            self._layers.append((steps, b"\xff" * steps + bytes(_STEPS - steps)))
+            # What is hit by one layer or another: 1 - (1 - one) (1 - other).
+            left = (left - steps / _STEPS) / (1 - steps / _STEPS) if steps < _STEPS else 0.0
+        self._log_miss = math.log1p(-max(0.0, left))
+        self._expected = left * BLOCK * (8 if unit == "bits" else 1)
 
     def mask(self, number: int) -> int:
         """What the block with this number is XORed with, as a number in little-endian order."""
-        if self._unit == "bits":
-            mask = self._dense_bits(number)
-            if self._log_miss:
-                sparse = bytearray(BLOCK)
-                for position in self._sparse_hits(number, BLOCK * 8):
-                    sparse[position >> 3] |= 1 << (position & 7)
-                mask |= int.from_bytes(sparse, _ORDER)
-            return mask
-        hits = bytearray(noise(self._draw, "dense", number, BLOCK).translate(self._hits) if self._steps else BLOCK)
+        mask = 0
+        for layer, (steps, hits) in enumerate(self._layers):
+            mask |= self._dense(number, f"dense {layer}", steps, hits)
         if self._log_miss:
-            for position in self._sparse_hits(number, BLOCK):
-                hits[position] = 0xFF
-        chosen = int.from_bytes(hits, _ORDER)
-        if not chosen:
-            return 0
-        values = noise(self._draw, "values", number, BLOCK).translate(_NEVER_ZERO)
-        return chosen & int.from_bytes(values, _ORDER)
+            mask |= self._sparse(number)
+        if self._unit == "bits" or not mask:
+            return mask
+        return mask & int.from_bytes(noise(self._draw, "values", number, BLOCK).translate(_NEVER_ZERO), _ORDER)
 
-    def _dense_bits(self, number: int) -> int:
-        """Bits that are set with a chance of `steps` in 256.
-
-        From its last binary digit to the first, each halves the chance so far, and adds a half if it is 1.
-        """
-        if self._steps == _STEPS:
+    def _dense(self, number: int, purpose: str, steps: int, hits: bytes) -> int:
+        """What is hit is set, each bit or each whole byte with a chance of `steps` in 256."""
+        if steps == _STEPS:
             return (1 << 8 * BLOCK) - 1
-        digits = f"{self._steps:08b}".rstrip("0")
-        data = noise(self._draw, "dense", number, BLOCK * len(digits)) if digits else b""
+        if self._unit == "bytes":
+            return int.from_bytes(noise(self._draw, purpose, number, BLOCK).translate(hits), _ORDER)
+        # From its last binary digit to the first, each halves the chance so far, and adds a half if it is 1.
+        digits = f"{steps:08b}".rstrip("0")
+        data = noise(self._draw, purpose, number, BLOCK * len(digits))
         mask = 0
         for index, digit in enumerate(reversed(digits)):
-            layer = int.from_bytes(data[index * BLOCK : (index + 1) * BLOCK], _ORDER)
-            mask = mask | layer if digit == "1" else mask & layer
+            some = int.from_bytes(data[index * BLOCK : (index + 1) * BLOCK], _ORDER)
+            mask = mask | some if digit == "1" else mask & some
         return mask
+
+    def _sparse(self, number: int) -> int:
+        hits = bytearray(BLOCK)
+        if self._unit == "bits":
+            for position in self._sparse_hits(number, BLOCK * 8):
+                hits[position >> 3] |= 1 << (position & 7)
+        else:
+            for position in self._sparse_hits(number, BLOCK):
+                hits[position] = 0xFF
+        return int.from_bytes(hits, _ORDER)
 
     def _sparse_hits(self, number: int, size: int) -> Iterator[int]:
         """Positions in a block of so many; the gaps between hits are geometric, so a block may begin anywhere."""
@@ -115,19 +121,23 @@ class Corruption(BodyStage):
         self._position = 0
 
     def take(self, data: bytes) -> Effects:
-        """See `Stage`. A piece is passed on block by block."""
+        """See `Stage`. A large piece is passed on in smaller ones."""
         view = memoryview(data)
         while view:
-            number, offset = divmod(self._position, BLOCK)
-            piece = view[: BLOCK - offset]
+            piece = view[:_PIECE]
             view = view[len(piece) :]
             self.held = view
-            self._position += len(piece)
-            yield Send(self._changed(number, offset, bytes(piece)))
+            yield Send(self._changed(piece))
 
-    def _changed(self, number: int, offset: int, piece: bytes) -> bytes:
-        if number != self._number:
-            self._number = number
-            self._mask = self._masks.mask(number).to_bytes(BLOCK, _ORDER)
-        mask = int.from_bytes(self._mask[offset : offset + len(piece)], _ORDER)
-        return (int.from_bytes(piece, _ORDER) ^ mask).to_bytes(len(piece), _ORDER) if mask else piece
+    def _changed(self, piece: memoryview) -> bytes:
+        changed: list[bytes] = []
+        while piece:
+            number, offset = divmod(self._position, BLOCK)
+            part, piece = bytes(piece[: BLOCK - offset]), piece[BLOCK - offset :]
+            if number != self._number:
+                self._number = number
+                self._mask = self._masks.mask(number).to_bytes(BLOCK, _ORDER)
+            mask = int.from_bytes(self._mask[offset : offset + len(part)], _ORDER)
+            changed.append((int.from_bytes(part, _ORDER) ^ mask).to_bytes(len(part), _ORDER))
+            self._position += len(part)
+        return b"".join(changed)

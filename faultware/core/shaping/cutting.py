@@ -92,7 +92,6 @@ class PlaceStage(BodyStage):
     def _pass(self, data: bytes) -> Effects:
         count = None if self._finder is None else self._finder.find(data)
         if count is None:
-            self.held = b""
             self._passed += len(data)
             if data:
                 yield Send(data)

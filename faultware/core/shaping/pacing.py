@@ -183,7 +183,6 @@ class Dribbling(BodyStage):
         self._clock = clock
         self._began = 0.0
         self._total: int | None = None
-        self._piece = 0  # the number of the last piece that was begun
         self._position = 0
         self._kept = bytearray()
 
@@ -223,9 +222,7 @@ class Dribbling(BodyStage):
             number = self._position * self._pieces // total + 1
             while number * total // self._pieces <= self._position:
                 number += 1
-            if number != self._piece:
-                self._piece = number
-                yield Wait(self._began + self._duration * number / self._pieces)
+            yield Wait(self._began + self._duration * number / self._pieces)
             size = min(number * total // self._pieces - self._position, MAX_KEPT)
             piece = view[:size]
             self._position += len(piece)

@@ -60,14 +60,8 @@ class WrongLength(BodyStage):
             yield from self._announce(self.held_head, len(self._kept))
         yield Cut("fin")
 
-    def release(self) -> Effects:
-        """What has been kept, if nothing has been written yet. Otherwise it goes on: the server does not know of it."""
-        yield from super().release()
-        if self._is_complete:
-            yield Cut("fin")
-
     def let_go(self) -> Effects:
-        """Past the server, once the head has gone that way."""
+        """Past the server, once the head has gone that way: it does not know of the response."""
         for effect in super().let_go():
             yield Raw(effect.data) if self.is_bound and isinstance(effect, Send) else effect
 
@@ -119,15 +113,13 @@ class MalformedChunks(BodyStage):
         if not self._is_over:
             self._is_over = True
             yield Raw(b"0\r\n\r\n" if self._is_released else _NO_SIZE)
-            yield Cut("fin")
+        yield Cut("fin")
 
     def release(self) -> Effects:
         """Send what is held as a chunk, and go on: the server does not know of the response."""
         self._is_released = True
         held, self.held = bytes(self.held), b""
-        yield from self.take(held)
-        if self._is_over:
-            yield Cut("fin")
+        return self.take(held)
 
 
 def _serialized(head: Head, framing: tuple[str, str]) -> bytes:
