@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
-from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.places import open_place, place_options
 from faultware.cli.status import show
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="duration", metavar="TIME", default="", help="how long, such as 10m; an hour at most"
     )
-    endpoint_options(parser)
+    place_options(parser)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Arm."""
-    show(open_endpoint(arguments).arm(arguments.duration), screen)
+    show(open_place(arguments).arm(arguments.duration), screen)
     return Ending.DONE
 
 

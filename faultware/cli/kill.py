@@ -1,48 +1,97 @@
-"""`faultware kill`: stop all faults, through the control endpoint or by the kill file."""
+"""`faultware kill`: stop all faults, through the control endpoint, in the store, or by the kill file."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, NoAnswerError, UsageError
-from faultware.cli.places import KILL_FILE, URL, endpoint_options, open_endpoint
+from faultware.cli.endpoint import Endpoint
+from faultware.cli.places import chosen_kill_file, open_place, place_options
 from faultware.cli.status import show
+from faultware.core.quantities import number
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from faultware.cli.places import Place
     from faultware.cli.screen import Screen
+
+_PATIENCE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.05
 
 
 def options(parser: ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument("--reason", metavar="TEXT", default="", help="why, for those who ask later")
-    endpoint_options(parser)
     parser.add_argument(
-        "--kill-file",
-        metavar="PATH",
-        type=Path,
-        help=f"make this file instead, which the service watches ({KILL_FILE})",
+        "--wait",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=_PATIENCE_SECONDS,
+        help="until every worker has confirmed, so long at most (10); if not all have, name them: exit code 4",
     )
+    place_options(parser, kill_file=True)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Kill."""
-    named = os.environ.get(KILL_FILE, "")
-    if arguments.url and arguments.kill_file:
-        raise UsageError("--url and --kill-file are two ways to kill", hint="use one")
-    if arguments.kill_file or (named and not arguments.url and not os.environ.get(URL)):
-        _touch(arguments.kill_file or Path(named).expanduser(), screen)
+    kill_file = chosen_kill_file(arguments)
+    if kill_file is not None:
+        if arguments.wait is not None:
+            raise UsageError("a kill file does not tell who has seen it", hint="wait by --url or --store")
+        _touch(kill_file, screen)
         return Ending.DONE
+    place = open_place(arguments)
     try:
-        status = open_endpoint(arguments).kill(arguments.reason)
+        status = place.kill(arguments.reason)
     except NoAnswerError as error:
-        raise NoAnswerError(str(error), hint="a kill file needs no answer: --kill-file PATH") from None
+        raise NoAnswerError(str(error), hint=_other_ways(place)) from None
+    patience_seconds: float | None = arguments.wait
+    if patience_seconds is not None:
+        status = _wait(place, status, patience_seconds)
     show(status, screen)
-    return Ending.DONE
+    missing = "" if patience_seconds is None else ", ".join(_missing(status))
+    if missing:
+        screen.complain(f"killed, but not confirmed within {number(patience_seconds or 0.0)} s: {missing}")
+    elif "warning" in status:
+        screen.complain(f"killed, but perhaps not everywhere: {status['warning']}")
+    return Ending.INCOMPLETE if missing or "warning" in status else Ending.DONE
+
+
+def _wait(place: Place, status: dict[str, Any], patience_seconds: float) -> dict[str, Any]:
+    deadline = time.monotonic() + patience_seconds
+    while any(_missing(status)) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        status = place.status()
+    return status
+
+
+def _missing(status: Mapping[str, Any]) -> Iterator[str]:
+    """Those who have not confirmed, with what is known of them."""
+    workers: Sequence[Mapping[str, Any]] = status.get("workers", [])
+    for worker in workers:
+        if not worker["confirmed"]:
+            yield f"{worker['host']} {worker['pid']} ({_excuse(worker)})"
+    # Who answers is there, even if this was its first request and it has yet to report.
+    own: Mapping[str, Any] = status.get("worker", {})
+    if own and not any((one["host"], one["pid"]) == (own["host"], own["pid"]) for one in workers):
+        yield f"{own['host']} {own['pid']} (has not reported)"
+
+
+def _excuse(worker: Mapping[str, Any]) -> str:
+    silent = worker["silent_seconds"]
+    return f"silent for {silent:.0f} s" if silent >= 2 else worker["state"]
+
+
+def _other_ways(place: Place) -> str:
+    others = "" if not isinstance(place, Endpoint) else "the store needs no answer of the service: --store URL; "
+    return f"{others}a kill file needs no answer: --kill-file PATH"
 
 
 def _touch(path: Path, screen: Screen) -> None:

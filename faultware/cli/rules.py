@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
-from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.places import open_place, place_options
 from faultware.cli.reading import documents, read_target
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def options(parser: ArgumentParser) -> None:
     delete = actions.add_parser("delete", help="take one rule away", description="Take one rule away.")
     delete.add_argument("name", metavar="NAME", help="the rule's name")
     for action in (shown, put, delete):
-        endpoint_options(action)
+        place_options(action)
         action.add_argument("--json", action="store_true", default=SUPPRESS, help="for programs")
 
 
@@ -40,13 +40,13 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
         case "put":
             # Read first: what is wrong in a file is told with its place there.
             rules = documents(read_target(arguments.target))
-            _show(open_endpoint(arguments).put_rules(rules), screen)
+            _show(open_place(arguments).put_rules(rules), screen)
         case "delete":
-            open_endpoint(arguments).delete_rule(arguments.name)
+            open_place(arguments).delete_rule(arguments.name)
             if not screen.answer({"deleted": arguments.name}):
                 screen.line(f"{arguments.name} is gone")
         case _:
-            _show(open_endpoint(arguments).rules(), screen)
+            _show(open_place(arguments).rules(), screen)
     return Ending.DONE
 
 
@@ -58,7 +58,7 @@ def _show(answer: Mapping[str, Any], screen: Screen) -> None:
     for rule in read_rules(answer["rules"]):
         screen.line(str(rule))
     if not answer["rules"]:
-        screen.line("no rules")
+        screen.line("those that each service was started with" if answer.get("startup") else "no rules")
 
 
 COMMAND: Final = Command(

@@ -42,6 +42,10 @@ class Screen:
         """One line."""
         self._stream.write(_clean(text) + "\n")
 
+    def complain(self, text: str) -> None:
+        """One line for people, on the standard error."""
+        sys.stderr.write(f"faultware: {_clean(text)}\n")
+
     def fields(self, values: Mapping[str, object]) -> None:
         """Names and their values, a line each; what is None or empty is left out."""
         self.table((), [(name, value) for name, value in values.items() if value is not None and value != ""])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
-from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.places import open_place, place_options
 from faultware.cli.screen import moment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Show the state."""
-    show(open_endpoint(arguments).status(), screen)
+    show(open_place(arguments).status(), screen)
     return Ending.DONE
 
 
@@ -34,9 +34,9 @@ def show(status: Mapping[str, Any], screen: Screen) -> None:
             "since": moment(status.get("since")),
             "by": status.get("by"),
             "reason": status.get("reason"),
-            "rules": status["rules"],
+            "rules": "those of the start" if status["rules"] is None else status["rules"],
             "version": status["version"],
-            "active faults": status["active_faults"],
+            "active faults": status.get("active_faults"),
             "dry run": "yes" if status.get("dry_run") else None,
             "last reload": "failed" if status.get("reload_successful") is False else None,
             "store": status.get("store"),
@@ -44,12 +44,23 @@ def show(status: Mapping[str, Any], screen: Screen) -> None:
             "warning": status.get("warning"),
         }
     )
+    workers = status.get("workers", [])
+    if workers:
+        screen.line("")
+        screen.table(("host", "pid", "state", "version", "confirmed", "heard"), [_row(worker) for worker in workers])
+
+
+def _row(worker: Mapping[str, Any]) -> tuple[object, ...]:
+    took = worker["took_seconds"]
+    confirmed = "" if not worker["confirmed"] else "yes" if took is None else f"after {1000 * took:.1f} ms"
+    heard = f"{worker['silent_seconds']:.1f} s ago"
+    return worker["host"], worker["pid"], worker["state"], worker["version"], confirmed, heard
 
 
 COMMAND: Final = Command(
     "status",
     "whether faults may happen, since when and by whom",
     "Show the state of the switch, and of the worker that answers.",
-    endpoint_options,
+    place_options,
     run,
 )

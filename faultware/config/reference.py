@@ -15,6 +15,7 @@ from faultware.config.settings import Read, Settings
 from faultware.config.sources import PREFIX
 from faultware.core.quantities import duration, number
 
+_DURATIONS: Final = ("max_delay", "store_grace")
 _HEAD: Final = """\
 # Settings
 
@@ -57,7 +58,7 @@ def _default(name: str, value: object) -> str:
         case bool():
             return f"`{str(value).lower()}`"
         case float():
-            return f"`{duration(value) if name == 'max_delay' else number(value)}`"
+            return f"`{duration(value) if name in _DURATIONS else number(value)}`"
         case None | "" | ():
             return "not set"
         case _:

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     store: Annotated[str, Read(values.read_store, "`memory:`, or `file:` and an absolute directory")] = Field(
         default="", description="Where the switch and the rules live. Not set: shared by all workers of this service."
     )
+    store_grace: Annotated[float, Read(values.read_grace, "a duration, `2s` to `1h`")] = Field(
+        default=30.0, description="How long rules live on when the store does not answer; then faults stop."
+    )
     control_token: Annotated[SecretStr | None, Read(_secret, "at least 16 printable characters without blanks")] = (
         Field(default=None, description="Opens the control endpoint for everything. No token: no control endpoint.")
     )

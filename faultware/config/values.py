@@ -22,6 +22,8 @@ from faultware.core.rules import Rule
 from faultware.errors import RuleError, SettingsError
 
 MAX_INTEGER: Final = 10**9
+LEAST_GRACE: Final = 2.0
+MOST_GRACE: Final = 3600.0
 
 _ON: Final = frozenset({"true", "t", "1", "yes", "y", "on"})
 _OFF: Final = frozenset({"false", "f", "0", "no", "n", "off", ""})
@@ -66,6 +68,14 @@ def read_delay_bound(value: object) -> float:
     seconds = parse_duration(value.strip() if isinstance(value, str) else value)
     if seconds > MAX_SECONDS:
         raise RuleError(f"{shown(value)} is too long", hint="at most 24h")
+    return seconds
+
+
+def read_grace(value: object) -> float:
+    """How long rules may outlive the last answer of their store, in seconds: long enough for it to be asked again."""
+    seconds = parse_duration(value.strip() if isinstance(value, str) else value)
+    if not LEAST_GRACE <= seconds <= MOST_GRACE:
+        raise RuleError(f"{shown(value)} is not possible", hint="2s to 1h")
     return seconds
 
 

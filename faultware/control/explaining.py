@@ -39,9 +39,9 @@ def explain(injector: Injector, described: Mapping[str, Any], max_percentage: fl
         entries.append(entry)
         if entry["takes_part"]:
             escape *= 1 - _chance(live.rule)
-    chance = 0.0 if injector.switch.killed else min(100 * (1 - escape), max_percentage)
+    chance = 0.0 if injector.is_stopped else min(100 * (1 - escape), max_percentage)
     return {
-        "state": "killed" if injector.switch.killed else "armed",
+        "state": "killed" if injector.is_stopped else "armed",
         "request": {"method": request.method, "path": request.path, "query": request.query_string},
         "chance_percentage": round(chance, 6),
         "rules": entries,

@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from faultware.config.oneline import parse_rules
@@ -17,7 +17,7 @@ from faultware.control.explaining import explain
 from faultware.control.messages import Answer, ControlRequest, Problem
 from faultware.core.rendering import rule_document
 from faultware.core.rules import NAME, NAME_HINT
-from faultware.errors import FaultwareError, RuleError
+from faultware.errors import FaultwareError, RuleError, StoreError
 from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled, printable
 
 if TYPE_CHECKING:
@@ -44,13 +44,17 @@ class Operations:
 
     def status(self, request: ControlRequest, _name: str) -> Answer:
         """Whether faults may happen, since when and by whom, and what this worker does now."""
-        return self._status(self._switch.store.read())
+        try:
+            return self._status(self._switch.store.read())
+        except StoreError as error:
+            # Who asks because something is wrong must be told what this worker knows.
+            return self._status(self._switch.store.known(), warning=str(error))
 
     def kill(self, request: ControlRequest, _name: str) -> Answer:
         """Stop all faults and release every request that is held. May be repeated."""
         reason = str(bodies.KILL.read(request).get("reason", ""))[:200]
         try:
-            self._switch.kill(request.actor, reason, origin=request.origin)
+            self._injector.kill(request.actor, reason, origin=request.origin)
             return self._status(self._injector.refresh())
         except FaultwareError as error:
             # The killed bit is up all the same: what did not work is to write down who did it and why, or to read the
@@ -165,10 +169,10 @@ class Operations:
         """Which faults are possible in this process, on this server, by which means, and why the others are not."""
         return Answer({**self._switch.capabilities.document(), "worker": _worker()})
 
-    def _status(self, snapshot: Snapshot) -> Answer:
+    def _status(self, snapshot: Snapshot, warning: str = "") -> Answer:
         readings = self._injector.readings()
-        data = {
-            "state": "killed" if self._switch.killed else "armed",
+        data: dict[str, Any] = {
+            "state": "killed" if self._injector.is_stopped else "armed",
             "rules": len(self._switch.rules(snapshot)),
             "active_faults": readings.active_faults,
             "version": snapshot.version,
@@ -182,7 +186,10 @@ class Operations:
             "reload_successful": readings.last_reload_successful,
             "store": self._switch.store.url,
             "worker": _worker(),
+            "workers": [] if warning else [worker.document(snapshot) for worker in self._switch.store.workers()],
         }
+        if warning:
+            data["warning"] = warning
         return Answer(data, version=snapshot.version)
 
     def _rule(self, snapshot: Snapshot, name: str, status: HTTPStatus) -> Answer:

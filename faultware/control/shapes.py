@@ -52,6 +52,17 @@ _MEANS: Final = {"enum": ["native", "socket", "impossible"]}
 _WORKER: Final = _object({"host": _TEXT, "pid": _WHOLE})
 
 _ALWAYS: Final = {"state": _STATE, "rules": _WHOLE, "active_faults": _WHOLE, "version": _WHOLE}
+_REPORTED: Final = _object(
+    {
+        "host": _TEXT,
+        "pid": _WHOLE,
+        "state": _STATE,
+        "version": _WHOLE,
+        "silent_seconds": {**_NUMBER, "description": "How long nothing was heard of it."},
+        "confirmed": {**_FLAG, "description": "Whether it has obeyed the last kill; false while armed."},
+        "took_seconds": {"type": ["number", "null"], "description": "From the kill until it was obeyed there."},
+    }
+)
 _STATUS: Final = _object(
     {
         **_ALWAYS,
@@ -65,7 +76,11 @@ _STATUS: Final = _object(
         "reload_successful": _FLAG,
         "store": _TEXT,
         "worker": _WORKER,
-        "warning": {**_TEXT, "description": "What a kill that holds could not write down."},
+        "workers": {**_list(_REPORTED), "description": "All that serve and have reported."},
+        "warning": {
+            **_TEXT,
+            "description": "What the store does not tell, or what could not be written down.",
+        },
     },
     needs=tuple(_ALWAYS),
 )

@@ -5,29 +5,25 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.sampling import Dice
-from faultware.errors import SettingsError, StoreError
 from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
 from faultware.runtime.servers import running
+from faultware.runtime.stores import open_store
 from faultware.runtime.switch import Clocks, Switch
 from faultware.runtime.timetable import Timetable
-from faultware.state.file import FileStore
-from faultware.state.memory import MemoryStore
-from faultware.state.service import embedded_directory, started_at
-from faultware.state.store import Deed, Snapshot, noted
 from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from prometheus_client import CollectorRegistry
 
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
     from faultware.core.rules import Rule
     from faultware.runtime.exceptions import Registration
     from faultware.runtime.servers import Protocol
-    from faultware.state.store import Store
     from faultware.telemetry.prometheus import Metrics
 
 _log = logging.getLogger("faultware")
@@ -61,6 +56,7 @@ class Options(TypedDict, total=False):
     seed: int
     dry_run: bool
     store: str
+    store_grace: str
     control_token: str
     control_token_file: str | Path
     control_tokens: str | Iterable[str]
@@ -115,7 +111,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
     exceptions = Exceptions(options.get("exceptions", ()))
     switch = Switch(
-        _store(settings, clocks),
+        open_store(settings, clocks),
         settings.rules,
         exceptions=exceptions,
         clocks=clocks,
@@ -136,6 +132,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         max_active_faults=settings.max_active_faults,
         dry_run=settings.dry_run,
         metrics=_metrics(options.get("registry")),
+        grace_seconds=settings.store_grace,
     )
     injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
     _announce(settings, injector)
@@ -144,43 +141,6 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
 
 _MOST_ANNOUNCED: Final = 10
 _NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "random", "registry"})
-
-
-def _store(settings: Settings, clocks: Clocks) -> Store:
-    now = clocks.wall()
-    initial = Snapshot(1, killed=not settings.armed, created_at=now, changed_at=now, actor="settings")
-    if settings.store == "memory:":
-        return MemoryStore(initial)
-    if settings.store:
-        try:
-            return _kept_store(Path(settings.store.removeprefix("file:")), initial)
-        except StoreError as error:
-            hint = "a directory that this user can write to, on a local file system"
-            raise SettingsError(str(error), where="FAULTWARE_STORE", hint=hint) from None
-    try:
-        return FileStore(embedded_directory(), initial)
-    except StoreError as error:
-        _log.warning("the kill switch reaches this process only, set FAULTWARE_STORE=file:/a/directory: %s", error)
-        return MemoryStore(initial)
-
-
-def _kept_store(directory: Path, initial: Snapshot) -> Store:
-    """A store that may outlive the service.
-
-    Whoever says off wins: a service that starts disarmed kills what an earlier run of it left armed. What was armed
-    since this run began stays, or a worker that starts again would undo it.
-    """
-    store = FileStore(directory, initial)
-    snapshot = store.read()
-    if initial.killed and not snapshot.killed and snapshot.changed_at < started_at(initial.created_at):
-        now, actor = initial.created_at, initial.actor
-        deed = Deed(now, actor, "", "kill", "", 0)
-        store.kill(
-            lambda before: noted(
-                replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=""), deed
-            )
-        )
-    return store
 
 
 def _metrics(registry: CollectorRegistry | None) -> Metrics:

@@ -11,18 +11,17 @@ import os
 import threading
 import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from faultware.core.faults import Kill
 from faultware.core.ruleset import RuleSet
-from faultware.errors import FaultwareError, StoreError
 from faultware.runtime.holding import Holding
 from faultware.runtime.instances import Instances
-from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS, Refresher
-from faultware.runtime.switch import CLOCK, TIME_OVER
+from faultware.runtime.refresher import Refresher
+from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
 from faultware.runtime.view import View
 from faultware.state.store import KILLED
-from faultware.telemetry.events import FaultInjected, InternalError, ReloadFailed, SwitchKilled
+from faultware.telemetry.events import FaultInjected, InternalError
 from faultware.telemetry.readings import Readings
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("faultware")
 
-_FLUSH_SECONDS: Final = 1.0
-
 
 class Injector:
     """Decides for each request, and keeps the rules up to date.
@@ -58,6 +55,7 @@ class Injector:
         max_active_faults: How many requests may be faulted at the same time in this process.
         dry_run: Decide and count, but do nothing.
         metrics: Told of delays, and asked to flush what was counted.
+        grace_seconds: How long rules outlive the last answer of the store.
     """
 
     def __init__(
@@ -72,6 +70,7 @@ class Injector:
         max_active_faults: int,
         dry_run: bool,
         metrics: Metrics,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         self.switch = switch
         self.exemptions = exemptions
@@ -84,7 +83,10 @@ class Injector:
         self.dry_run = dry_run
         self.active_faults = 0
         # The file, too: whoever blocks a process under gevent blocks the refresher that would look for it.
-        self.instances = Instances(lambda: switch.killed or switch.kill_file_exists(), engine.limits.max_delay_seconds)
+        self.instances = Instances(
+            lambda: switch.killed or switch.kill_file_exists() or switch.store.age_seconds > grace_seconds,
+            engine.limits.max_delay_seconds,
+        )
         self.internal_errors: Counter[str] = Counter()
         # Requests to the control endpoint that were not let in, by reason.
         self.refusals: Counter[str] = Counter()
@@ -99,14 +101,15 @@ class Injector:
         self._refresher: Refresher | None = None
         self._process = 0
         # Whether a kill file was there when this process began, and has yet to be obeyed.
-        self._must_stop = False
-        self._flush_at = 0.0
-        self._complaint = ""
+        self.must_stop = False
+        # Whether nothing happens here because nobody can tell what the store holds.
+        self.is_cut = False
+        self._upkeep = Upkeep(grace_seconds)
         self._nothing = RuleSet(exemptions=exemptions)
         self._idle = View(-1, self._nothing)
         self.signal = switch.store.signal
         # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
-        self._loaded = (-1, self._nothing)
+        self.loaded = (-1, self._nothing)
         self.refresh()
         self.view = self._idle
         _injectors.add(self)
@@ -177,7 +180,7 @@ class Injector:
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
         fault = cast("Instance", injection.fault)
         if not self.instances.reserve(fault):
-            self.withdrawn(injection, "killed" if self.switch.killed else "busy")
+            self.withdrawn(injection, "killed" if self.is_stopped else "busy")
             return False
         # Noted and written down before: afterwards it may be too late.
         self.injected(injection, request)
@@ -202,7 +205,7 @@ class Injector:
         """Enter a request that is about to wait: `release` is called when the switch is killed, or is so already."""
         if self.holding.add(release) and self._refresher is not None:
             self._refresher.wake()
-        if self.switch.killed:
+        if self.is_stopped:
             release()
 
     def failed(self, stage: str, error: BaseException) -> None:
@@ -221,48 +224,64 @@ class Injector:
     # The way of the state.
 
     def refresh(self) -> Snapshot:
-        """Read the store and put what it says in force; raises `StoreError` or a `ConfigurationError`."""
+        """Put in force what the store is known to say; raises `StoreError` or a `ConfigurationError`."""
         self.signal = self.switch.store.signal
         word = self.signal[0]
-        snapshot = self.switch.store.read()
+        snapshot = self.switch.store.known()
         self.metrics.flush()
-        known = {entry.rule.name: entry for entry in self._loaded[1].live}
+        known = {entry.rule.name: entry for entry in self.loaded[1].live}
         rules = self.switch.rule_set(snapshot, self.exemptions, known)
-        self._loaded = (word, rules)
+        self.loaded = (word, rules)
         self.snapshot = snapshot
         self.last_reload = (True, self.clocks.wall())
-        self.view = View(word, self._nothing if word & KILLED else rules)
-        if word & KILLED:
+        is_off = word & KILLED or self.is_cut
+        self.view = View(word, self._nothing if is_off else rules)
+        if is_off:
             self.holding.release_all()
         return snapshot
 
     def tick(self) -> float:
         """What the refresher's thread does; how many seconds may pass until the next time."""
-        # One step that fails does not keep the next from being done: no store is needed to see a kill file.
-        failure: FaultwareError | None = None
-        steps = (self._obey_kill_file, self._follow, self._end_arming, self._reload, self._do_chores, self._flush)
-        for step in steps:
-            try:
-                step()
-            except FaultwareError as error:
-                failure = failure or error
-            except Exception as error:  # noqa: BLE001  (the thread must live on)
-                self.failed("refresh", error)
-            if self.switch.killed:
-                self.holding.release_all()
-        self._complain(failure)
-        return HELD_SECONDS if len(self.holding) else IDLE_SECONDS
+        return self._upkeep.tick(self)
+
+    def kill(self, actor: str, reason: str = "", *, origin: str = "") -> Snapshot:
+        """Stop all faults, here at once and then wherever the store reaches; raises `StoreError` if only here."""
+        self.switch.store.stop()
+        self.holding.release_all()
+        return self.switch.kill(actor, reason, origin=origin)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no fault can happen here: the switch is killed, or nobody can tell whether it is."""
+        return self.is_cut or self.switch.killed
+
+    @property
+    def version(self) -> int:
+        """Of the state that is in force here."""
+        return self.loaded[0] >> 1
+
+    def cut(self) -> None:
+        """Let no fault happen, since what the store holds is not known any more."""
+        self.is_cut = True
+        # Again and again: a request that was just looking may have put the old view back.
+        self.view = View(self.signal[0], self._nothing)
+        self.holding.release_all()
+
+    def mend(self) -> None:
+        """What the store holds is known again: let the next request look."""
+        self.is_cut = False
+        self.view = self._idle
 
     def readings(self) -> Readings:
         """What metrics and status show."""
-        _, rules = self._loaded
+        _, rules = self.loaded
         now = self.clocks.monotonic()
         return Readings(
             live=rules.live,
             active_faults=self.active_faults,
-            armed=not self.switch.killed,
+            armed=not self.is_stopped,
             rules=sum(1 for entry in rules.live if entry.deadline > now),
-            generation=self._loaded[0] >> 1,
+            generation=self.loaded[0] >> 1,
             last_reload_successful=self.last_reload[0],
             last_reload_at=self.last_reload[1],
             internal_errors=dict(self.internal_errors),
@@ -271,23 +290,23 @@ class Injector:
 
     def live_rules(self) -> Sequence[LiveRule]:
         """The rules as last loaded, whether armed or not, with their tallies."""
-        return self._loaded[1].live
+        return self.loaded[1].live
 
     def scanned_rules(self) -> list[str]:
         """The names of the rules that the index cannot file."""
-        return self._loaded[1].scanned
+        return self.loaded[1].scanned
 
     def _notice(self) -> View:
         """The signal and the view differ. Only what is in memory is looked at; the rest is the refresher's."""
         if not self._begin():
             return self._idle
-        word, rules = self._loaded
+        word, rules = self.loaded
         now = self.signal[0]
         if now & KILLED:
             self.view = View(now, self._nothing)
             self.holding.release_all()
         elif now == word:
-            self.view = View(word, rules)
+            self.view = View(word, self._nothing if self.is_cut else rules)
         elif self._refresher is not None:
             self._refresher.wake()
         return self.view
@@ -299,14 +318,16 @@ class Injector:
                 if self._process != os.getpid():
                     try:
                         # Only looked at: that it kills is written down by the refresher, and not by a request.
-                        self._must_stop = self.switch.kill_file_exists()
+                        self.must_stop = self.switch.kill_file_exists()
                         self._recognise()
-                        self._refresher = Refresher(self)
+                        self._refresher = self._refresher or Refresher(self)
+                        self.switch.store.begin(self._refresher.wake)
+                        self.is_cut = self.switch.store.age_seconds > self._upkeep.grace_seconds
                     except Exception as error:  # noqa: BLE001  (it must not become the request's)
                         self.failed("refresh", error)
                         return False
                     self._process = os.getpid()
-        return not self._must_stop
+        return not self.must_stop
 
     def _recognise(self) -> None:
         """Of the server more is known now that it calls; say which rules cannot act as they are written."""
@@ -314,56 +335,6 @@ class Injector:
         impossible = self.switch.capabilities.impossible(live.rule for live in self.live_rules())
         if impossible:
             _log.warning("not possible under %s: %s", self.switch.capabilities.server, "; ".join(impossible))
-
-    def _obey_kill_file(self) -> None:
-        if not self.switch.killed and (self._must_stop or self.switch.kill_file_exists()):
-            try:
-                self.switch.kill("kill file")
-            finally:
-                self.tell(SwitchKilled(self.clocks.wall(), "kill file", ""))
-        self._must_stop = False
-
-    def _follow(self) -> None:
-        self.switch.store.follow()
-        self.signal = self.switch.store.signal
-
-    def _end_arming(self) -> None:
-        """The rules have ended by their deadlines; this makes the switch say so."""
-        until = None if self.snapshot is None else self.snapshot.armed_until
-        if until is None or self.switch.killed or self.clocks.wall() < until:
-            return
-        if self.switch.end_arming() is not None:
-            self.tell(SwitchKilled(self.clocks.wall(), CLOCK, TIME_OVER))
-
-    def _reload(self) -> None:
-        word, rules = self._loaded
-        now = self.clocks.monotonic()
-        is_new = self.signal[0] not in (word, word | KILLED)
-        if is_new or not self.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
-            self.refresh()
-
-    def _do_chores(self) -> None:
-        for chore in self.chores:
-            try:
-                chore(self)
-            except Exception as error:  # noqa: BLE001  (the others must be done, too)
-                self.failed("chore", error)
-
-    def _flush(self) -> None:
-        now = self.clocks.monotonic()
-        if now >= self._flush_at:
-            self._flush_at = now + _FLUSH_SECONDS
-            self.metrics.flush()
-
-    def _complain(self, failure: FaultwareError | None) -> None:
-        """The last good rules stay until they expire; said once for each new reason."""
-        complaint = "" if failure is None else str(failure)
-        if failure is not None:
-            self.last_reload = (False, self.last_reload[1])
-            self.internal_errors["store" if isinstance(failure, StoreError) else "reload"] += 1
-            if complaint != self._complaint:
-                self.tell(ReloadFailed(self.clocks.wall(), complaint))
-        self._complaint = complaint
 
     def _tell_fault(self, injection: Injection, request: Request, *, dry_run: bool) -> None:
         self.tell(

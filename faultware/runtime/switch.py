@@ -55,7 +55,7 @@ class Switch:
 
     Args:
         store: Where the state lives.
-        startup: The rules this service was started with.
+        startup: The rules this service was started with; None: this is no service, and every rule that is kept counts.
         exceptions: What `raise` may name.
         clocks: The times.
         kill_file: While this file exists the switch is killed.
@@ -65,7 +65,7 @@ class Switch:
     def __init__(
         self,
         store: Store,
-        startup: Sequence[Rule],
+        startup: Sequence[Rule] | None,
         *,
         exceptions: Exceptions,
         clocks: Clocks,
@@ -74,7 +74,8 @@ class Switch:
     ) -> None:
         self.store = store
         self.capabilities = capabilities or Capabilities()
-        self._startup = tuple(startup)
+        self._startup = tuple(startup or ())
+        self._is_service = startup is not None
         self._exceptions = exceptions
         self._clocks = clocks
         self._kill_file = kill_file
@@ -290,6 +291,8 @@ class Switch:
         startup = self._startup_rules(snapshot.created_at)
         if snapshot.rules is None:
             return startup
+        if not self._is_service:
+            return snapshot.rules
         own = {_name(entry): entry for entry in startup}
         entries = (own.get(_name(entry)) if entry.expires_at is None else entry for entry in snapshot.rules)
         return tuple(entry for entry in entries if entry is not None)

@@ -68,7 +68,7 @@ class Timetable:
     def tick(self, injector: Injector) -> None:
         """Do what is due. Raises `StoreError`; then nothing was done."""
         snapshot, now = injector.snapshot, injector.clocks.monotonic()
-        if snapshot is None or injector.switch.killed:
+        if snapshot is None or injector.is_stopped:
             return
         planned = {entry.rule: entry for entry in snapshot.plans}
         for live in injector.live_rules():

@@ -10,30 +10,28 @@ the first would end every worker by SIGBUS, the second would leave old workers o
 from __future__ import annotations
 
 import fcntl
-import json
-import math
 import mmap
 import os
-import stat
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from faultware.errors import StoreError
-from faultware.state.store import KILLED, Deed, Planned, Snapshot, StoredRule, word
+from faultware.state.documents import read_snapshot, write_snapshot
+from faultware.state.private import make_private
+from faultware.state.roster import Roster
+from faultware.state.store import KILLED, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from faultware.state.store import Signal
+    from faultware.state.store import Signal, Snapshot, Worker
 
 _SIZE: Final = mmap.PAGESIZE
 _KILLS: Final = 1
 _MAX_STATE: Final = 16 * 1024 * 1024
-# Twice a version, and one, must fit into the signal.
-_MOST_VERSIONS: Final = 2**62
 # How long a writer waits for another one. A process that was stopped in the middle of a write must not hold up a kill.
 _PATIENCE_SECONDS: Final = 2.0
 
@@ -54,6 +52,9 @@ class FileStore:
         self._inode = 0
         # What was read or written last: if somebody cleans the directory away, the state begins again from here.
         self._last = initial
+        self._roster = Roster(directory / "workers")
+        # What cannot be done, and since when on the monotonic clock.
+        self._failing: dict[str, float] = {}
         with self._turn(), self._translated():
             self._signal = self._map()
             if self._state_path.exists():
@@ -77,15 +78,30 @@ class FileStore:
     def _switch_path(self) -> Path:
         return self._directory / "switch"
 
+    @property
+    def age_seconds(self) -> float:
+        """Nothing, unless the directory cannot be used: shared memory is always up to date."""
+        return max((time.monotonic() - since for since in self._failing.values()), default=0.0)
+
+    def begin(self, wake: Callable[[], object]) -> None:
+        """Have this process woken when somebody else writes."""
+        self._roster.join(wake)
+
     def follow(self) -> None:
         """Map the switch anew if its file was removed or replaced, so that all workers look at the same one."""
-        if not self._is_complete():
-            with self._turn():
-                self._renew()
+        with self._noted("follow"):
+            if not self._is_complete():
+                with self._turn():
+                    self._renew()
+
+    def known(self) -> Snapshot:
+        """The present state, which is no network away."""
+        return self.read()
 
     def read(self) -> Snapshot:
         """The present state. What the switch says about killing holds, whatever stands in the file."""
-        snapshot = self._read_state()
+        with self._noted("read"):
+            snapshot = self._read_state()
         if self._signal[0] & KILLED:
             snapshot = replace(snapshot, killed=True)
         self._last = snapshot
@@ -104,14 +120,28 @@ class FileStore:
             self._last = after
             # A kill that came meanwhile waits for its turn to be written down, perhaps in vain. It holds all the same.
             self._signal[0] = word(after) | (KILLED if self._signal[_KILLS] != kills else 0)
-            return after
+        self._roster.ring()
+        return after
 
-    def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
-        """Raise the killed bit at once, waiting for nobody, and then `update`."""
+    def stop(self) -> None:
+        """Raise the killed bit at once, waiting for nobody, and wake everybody."""
         signal = self._signal
         signal[_KILLS] += 1
         signal[0] |= KILLED
+        self._roster.ring()
+
+    def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        """`stop`, and then `update`."""
+        self.stop()
         return self.update(change)
+
+    def report(self, version: int, *, killed: bool) -> None:
+        """Say what is in force in this process."""
+        self._roster.report(version, killed=killed)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """The processes of this host that serve, and of others that share the directory."""
+        return self._roster.workers(self.read().changed_at)
 
     def _is_complete(self) -> bool:
         """Whether the switch in the directory is the one that is mapped, and the state is there."""
@@ -148,15 +178,15 @@ class FileStore:
                 content = file.read(_MAX_STATE + 1)
             if len(content) > _MAX_STATE:
                 raise StoreError(f"{self.url}: state.json is larger than {_MAX_STATE} bytes")
-            return _snapshot(json.loads(content))
+            return read_snapshot(content)
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except ValueError as error:
             message = f"{self.url}: state.json does not hold a state ({type(error).__name__}): remove it to begin again"
             raise StoreError(message) from error
 
     def _write(self, snapshot: Snapshot) -> None:
-        content = json.dumps(asdict(snapshot), allow_nan=False).encode()
+        content = write_snapshot(snapshot)
         if len(content) > _MAX_STATE:
             raise StoreError(f"the rules take {len(content)} bytes; {_MAX_STATE} are the most that can be kept")
         draft = self._directory / f"state.{os.getpid()}.tmp"
@@ -200,70 +230,18 @@ class FileStore:
         return None
 
     @contextmanager
+    def _noted(self, what: str) -> Generator[None, None, None]:
+        """What goes wrong here makes the state old, until it goes well again."""
+        try:
+            yield
+        except StoreError:
+            self._failing.setdefault(what, time.monotonic())
+            raise
+        self._failing.pop(what, None)
+
+    @contextmanager
     def _translated(self) -> Generator[None, None, None]:
         try:
             yield
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror or error}") from error
-
-
-def make_private(directory: Path) -> None:
-    """Make a directory unless it is there, and check that only this user can write to it.
-
-    Raises:
-        OSError: It cannot be made.
-        StoreError: It is not a directory of this user's, or others may write to it.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise StoreError(f"file:{directory}: must be a directory of this user that nobody else may write to")
-
-
-def _snapshot(data: Mapping[str, Any]) -> Snapshot:
-    rules = data["rules"]
-    return Snapshot(
-        version=_version(data["version"]),
-        killed=data["killed"] is not False,
-        created_at=_time(data["created_at"]),
-        rules=None if rules is None else tuple(map(_stored_rule, rules)),
-        armed_until=None if data["armed_until"] is None else _time(data["armed_until"]),
-        changed_at=_time(data["changed_at"]),
-        actor=str(data["actor"]),
-        reason=str(data["reason"]),
-        # A state that an earlier version has written has none.
-        deeds=tuple(map(_deed, data.get("deeds", ()))),
-        plans=tuple(map(_planned, data.get("plans", ()))),
-    )
-
-
-def _deed(data: Mapping[str, Any]) -> Deed:
-    texts = {name: str(data[name]) for name in ("actor", "origin", "action", "detail")}
-    return Deed(at=_time(data["at"]), before=_version(data["before"]), **texts)
-
-
-def _planned(data: Mapping[str, Any]) -> Planned:
-    count = data["count"]
-    if not isinstance(count, int):
-        raise TypeError
-    return Planned(str(data["rule"]), _time(data["at"]), str(data["day"]), count, _time(data["last"]))
-
-
-def _stored_rule(data: Mapping[str, Any]) -> StoredRule:
-    document, expires_at = dict(data["document"]), data["expires_at"]
-    if not isinstance(document["name"], str):
-        raise TypeError
-    # A state that an earlier version has written does not say since when.
-    return StoredRule(document, None if expires_at is None else _time(expires_at), _time(data.get("since", 0.0)))
-
-
-def _version(value: object) -> int:
-    if not isinstance(value, int) or not 0 < value < _MOST_VERSIONS:
-        raise ValueError
-    return value
-
-
-def _time(value: object) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError
-    return float(value)

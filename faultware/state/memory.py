@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faultware.state.store import KILLED, word
+from faultware.state.store import KILLED, Worker, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +25,7 @@ class MemoryStore:
     """
 
     url = "memory:"
+    age_seconds = 0.0
 
     def __init__(self, initial: Snapshot) -> None:
         self._lock = threading.RLock()
@@ -29,9 +33,17 @@ class MemoryStore:
         self._kills = 0
         self._signal = [word(initial)]
         self.signal: Signal = self._signal
+        self._worker: tuple[Worker, float] | None = None
+
+    def begin(self, wake: Callable[[], object]) -> None:
+        """Nobody else writes."""
 
     def follow(self) -> None:
         """There is only one signal."""
+
+    def known(self) -> Snapshot:
+        """The present state."""
+        return self.read()
 
     def read(self) -> Snapshot:
         """The present state. What the signal says about killing holds."""
@@ -47,8 +59,26 @@ class MemoryStore:
             self._signal[0] = word(after) | (KILLED if self._kills != kills else 0)
             return after
 
-    def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
-        """Raise the killed bit at once and then `update`."""
+    def stop(self) -> None:
+        """Raise the killed bit at once."""
         self._kills += 1
         self._signal[0] |= KILLED
+
+    def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        """`stop`, and then `update`."""
+        self.stop()
         return self.update(change)
+
+    def report(self, version: int, *, killed: bool) -> None:
+        """Remember what is in force."""
+        worker = Worker(socket.gethostname(), os.getpid(), version, killed, 0.0)
+        if self._worker is None or self._worker[0] != worker:
+            self._worker = worker, time.time()
+
+    def workers(self) -> tuple[Worker, ...]:
+        """This process, if it serves."""
+        if self._worker is None:
+            return ()
+        worker, since = self._worker
+        took = max(0.0, since - self._snapshot.changed_at) if worker.killed else None
+        return (replace(worker, took_seconds=took),)

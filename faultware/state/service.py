@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from faultware.errors import StoreError
-from faultware.state.file import make_private
+from faultware.state.private import make_private
 
 _PROC: Final = Path("/proc")
 # Positions in /proc/PID/stat behind the command's name (proc(5)): the start time, and the layout of the address space,
@@ -42,9 +42,9 @@ def embedded_directory() -> Path:
         raise StoreError(f"no directory for the state: {error.strerror or error}") from error
     with suppress(OSError):
         for entry in base.iterdir():
-            if not _is_alive(entry.name):
+            if not is_alive(entry.name):
                 shutil.rmtree(entry, ignore_errors=True)
-    return base / _identity(root_process())
+    return base / identity(root_process())
 
 
 def root_process() -> int:
@@ -87,7 +87,8 @@ def _base() -> Path:
     return parent / f"faultware-{os.geteuid()}"
 
 
-def _identity(pid: int) -> str:
+def identity(pid: int) -> str:
+    """What tells a process of this machine from every other one, also from those that had its number before."""
     fields = _stat(pid)
     return f"{pid}-{fields[_START_TIME] if fields else 0}-{_namespace()}"
 
@@ -100,8 +101,9 @@ def _namespace() -> str:
         return "0"
 
 
-def _is_alive(identity: str) -> bool:
-    named = _IDENTITY.fullmatch(identity)
+def is_alive(name: str) -> bool:
+    """Whether the process with this identity may still be there; nobody knows of those in other number spaces."""
+    named = _IDENTITY.fullmatch(name)
     if named is None or named[3] != _namespace():
         return True
     pid = int(named[1])

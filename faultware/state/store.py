@@ -1,7 +1,8 @@
 """What every store offers, and the snapshot it keeps.
 
 One synchronous interface serves every worker and every protocol: writing happens in the control endpoint, reading in
-the refresher's thread. The request path only reads `signal[0]`.
+the refresher's thread. The request path only reads `signal[0]`. The refresher waits for no network: of what is far away
+it is given what was heard last, and how long ago that was.
 """
 
 from __future__ import annotations
@@ -111,10 +112,49 @@ class Signal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that serves, as it reported itself.
+
+    Args:
+        host: The machine's name, or the container's.
+        pid: Its process number there.
+        version: Of the state that is in force in it.
+        killed: Whether faults are off in it, and nothing is held.
+        silent_seconds: How long nothing was heard of it.
+        took_seconds: From the last kill until this worker had obeyed it; None: it has not yet, or nobody can tell.
+    """
+
+    host: str
+    pid: int
+    version: int
+    killed: bool
+    silent_seconds: float
+    took_seconds: float | None = None
+
+    def has_confirmed(self, snapshot: Snapshot) -> bool:
+        """Whether it has obeyed the kill that a snapshot tells of."""
+        return snapshot.killed and self.killed and self.version >= snapshot.version
+
+    def document(self, snapshot: Snapshot) -> dict[str, Any]:
+        """As a status tells it."""
+        has_confirmed = self.has_confirmed(snapshot)
+        return {
+            "host": self.host,
+            "pid": self.pid,
+            "state": "killed" if self.killed else "armed",
+            "version": self.version,
+            "silent_seconds": round(self.silent_seconds, 3),
+            "confirmed": has_confirmed,
+            "took_seconds": self.took_seconds if has_confirmed else None,
+        }
+
+
 class Store(Protocol):
     """The switch and the run-time rules of a service.
 
-    Every method may raise `StoreError`. `kill` takes effect on `signal` even then, as far as it can.
+    Every method may raise `StoreError`, but `begin`, `stop` and `report`, which wait for nothing. `kill` takes effect
+    on `signal` even then, as far as it can.
     """
 
     signal: Signal
@@ -124,8 +164,21 @@ class Store(Protocol):
         """Where the state is, as a setting would name it; without secrets."""
         ...
 
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was certain that `known` is the present state; infinity: never in this process."""
+        ...
+
+    def begin(self, wake: Callable[[], object]) -> None:
+        """This process serves from now on: call `wake` when something may have changed. May start threads."""
+        ...
+
     def follow(self) -> None:
         """Make sure that `signal` is the one everybody looks at; it may be replaced here, and by writing."""
+        ...
+
+    def known(self) -> Snapshot:
+        """The state as this process knows it; waits for no network."""
         ...
 
     def read(self) -> Snapshot:
@@ -135,12 +188,25 @@ class Store(Protocol):
     def update(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
         """Replace the state by what `change` makes of it; nobody else writes in between. The version is the store's.
 
-        What `change` raises passes through, and nothing is written.
+        `change` may be called several times, with what others have made of the state meanwhile. What it raises passes
+        through, and nothing is written.
         """
         ...
 
+    def stop(self) -> None:
+        """Raise the killed bit of `signal` at once, here and as far as shared memory reaches."""
+        ...
+
     def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
-        """Raise the killed bit of `signal` at once, waiting for nothing, and then `update`."""
+        """`stop`, and then `update`; the bit stays up even if nothing can be written."""
+        ...
+
+    def report(self, version: int, *, killed: bool) -> None:
+        """Tell others which state is in force in this process; called again and again, also as a sign of life."""
+        ...
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Who has reported, and has not gone."""
         ...
 
 

@@ -140,7 +140,7 @@ class Shaped:
     def _feed(self, data: bytes) -> Iterator[bytes]:
         """One piece of the application's body."""
         yield from self._take_head()
-        if self._chain is not None and self._is_held and self._injector.switch.killed:
+        if self._chain is not None and self._is_held and self._injector.is_stopped:
             yield from self._release()
         if self._is_over or self._method == "HEAD":
             return
@@ -161,7 +161,7 @@ class Shaped:
             return
         self._is_taken = True
         head = None if self._head is None else _head_of(*self._head)
-        if head is None or self._injector.switch.killed or self._chain is None:
+        if head is None or self._injector.is_stopped or self._chain is None:
             self._withdraw("unanswered" if head is None else "killed")
             self._chain = None
             self._let_go()

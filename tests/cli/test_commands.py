@@ -9,7 +9,7 @@ import pytest
 
 def fields(result):
     """What stands in two columns, by name."""
-    return dict(line.split("  ", 1) for line in result.out.splitlines()) if result.out else {}
+    return dict(line.split("  ", 1) for line in result.out.partition("\n\n")[0].splitlines()) if result.out else {}
 
 
 def test_status_shows_the_state_and_who_made_it_so(ask):

@@ -10,6 +10,7 @@ import pytest
 
 from faultware.control.messages import Problem
 from faultware.errors import MissingExtraError, StoreError
+from faultware.state.memory import MemoryStore
 from faultware.telemetry.events import InternalError, SwitchArmed, SwitchKilled
 from tests.control.kit import RULE, open_desk
 from tests.runtime.kit import BEGIN, BrokenStore, ask, memory, names
@@ -44,7 +45,33 @@ def test_the_status_says_what_is_so(desk):
         "reload_successful": True,
         "store": "memory:",
         "worker": {"host": socket.gethostname(), "pid": os.getpid()},
+        "workers": [],
     }
+
+
+def test_the_status_shows_every_worker_and_which_of_them_have_obeyed_the_kill(desk):
+    desk.injector.tick()
+    shown = {"host": socket.gethostname(), "pid": os.getpid(), "silent_seconds": 0.0}
+    armed = {**shown, "state": "armed", "version": 1, "confirmed": False, "took_seconds": None}
+    assert desk("GET", "/status").data["workers"] == [armed]
+    assert desk("POST", "/kill").data["workers"] == [armed]
+    desk.injector.tick()
+    (worker,) = desk("GET", "/status").data["workers"]
+    assert worker.pop("took_seconds") >= 0
+    assert worker == {**shown, "state": "killed", "version": 2, "confirmed": True}
+
+
+def test_the_status_of_a_store_that_does_not_answer_is_what_this_worker_knows():
+    class Far(BrokenStore):
+        def known(self):
+            return MemoryStore.read(self)
+
+    store = memory(kind=Far)
+    desk = open_desk("/pay 10% abort 503", store=store)
+    store.broken = {"read"}
+    reply = desk("GET", "/status")
+    assert reply.status == 200
+    assert (reply.data["state"], reply.data["warning"], reply.data["workers"]) == ("armed", "cannot read", [])
 
 
 def test_the_status_counts_what_is_active_and_held(desk):

@@ -114,7 +114,17 @@ def make_switch(rules="", *, time=None, store=None, exceptions=(), kill_file=Non
 
 
 def make_injector(
-    rules="", *, time=None, store=None, exceptions=(), kill_file=None, most=100, dry_run=False, heard=None, limits=None
+    rules="",
+    *,
+    time=None,
+    store=None,
+    exceptions=(),
+    kill_file=None,
+    most=100,
+    dry_run=False,
+    heard=None,
+    limits=None,
+    grace=30.0,
 ) -> Injector:
     time = time or Time()
     switch = make_switch(rules, time=time, store=store, exceptions=exceptions, kill_file=kill_file)
@@ -128,6 +138,7 @@ def make_injector(
         max_active_faults=most,
         dry_run=dry_run,
         metrics=Metrics.on(CollectorRegistry()),
+        grace_seconds=grace,
     )
 
 

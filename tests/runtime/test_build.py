@@ -11,6 +11,7 @@ from faultware import Abort, Match, Raise, Rule
 from faultware.core.request import Request
 from faultware.errors import ConfigurationError, RuleError, SettingsError
 from faultware.runtime import build as module
+from faultware.runtime import stores
 from faultware.runtime.build import build
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
@@ -31,7 +32,7 @@ def test_nothing_is_set_up_unless_it_is_enabled(enabled, monkeypatch):
     def never(*_args, **_kwargs):
         raise AssertionError("this is not inert")
 
-    for name in ("Injector", "Switch", "FileStore", "MemoryStore", "embedded_directory", "EventRing", "LogObserver"):
+    for name in ("Injector", "Switch", "open_store", "EventRing", "LogObserver"):
         monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(module, "_metrics", never)
     assert make(enabled=enabled, store=None) is None
@@ -134,8 +135,12 @@ def test_a_misspelt_option_is_an_error():
         make(rulez=PAY)
 
 
+def test_the_grace_of_the_store_is_a_setting():
+    assert make(store_grace="5s").injector._upkeep.grace_seconds == 5.0
+
+
 def test_an_unusable_configuration_is_refused_before_anything_is_set_up(monkeypatch):
-    monkeypatch.setattr(module, "MemoryStore", lambda *_args: pytest.fail("too early"))
+    monkeypatch.setattr(stores, "MemoryStore", lambda *_args: pytest.fail("too early"))
     with pytest.raises(ConfigurationError):
         make(rules="/pay abort 503")
 
@@ -177,7 +182,7 @@ def test_a_directory_that_was_asked_for_and_cannot_be_used_is_refused(tmp_path, 
 
 
 def test_workers_share_a_directory_of_their_own_when_nobody_says_where(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "embedded_directory", lambda: tmp_path / "embedded")
+    monkeypatch.setattr(stores, "embedded_directory", lambda: tmp_path / "embedded")
     one, other = make(store=None), make(store=None)
     assert one.injector.switch.store.url == f"file:{tmp_path}/embedded"
     assert names(other.injector) == ["pay"]
@@ -193,7 +198,7 @@ def test_where_nothing_can_be_written_the_switch_reaches_one_process_and_says_so
         monkeypatch.setattr(service, "_base", lambda: tmp_path / "file")
         (tmp_path / "file").touch()
     else:
-        monkeypatch.setattr(module, "embedded_directory", lambda: tmp_path / "file")
+        monkeypatch.setattr(stores, "embedded_directory", lambda: tmp_path / "file")
         (tmp_path / "file").touch()
     built = make(store=None)
     assert isinstance(built.injector.switch.store, MemoryStore)

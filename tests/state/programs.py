@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from faultware.state.file import FileStore
+from faultware.state.roster import Roster
 from faultware.state.service import embedded_directory, root_process
 from faultware.state.store import Snapshot
 
@@ -51,6 +53,17 @@ def fork_in_turn(directory: str) -> None:
     os.close(writing)
     os.waitpid(child, 0)
     print(store.read().reason)
+
+
+def answer_bell(directory: str) -> None:
+    """Join, say so, and say when somebody rings."""
+    rung = threading.Event()
+    roster = Roster(Path(directory))
+    roster.join(rung.set)
+    print("listening", flush=True)
+    rung.wait(60)
+    print("rung", flush=True)
+    sys.stdin.read()
 
 
 def identity() -> None:

@@ -99,7 +99,7 @@ def test_where_nothing_shows_processes_a_worker_of_gunicorn_is_known_by_its_arbi
     else:
         monkeypatch.delitem(sys.modules, "gunicorn.arbiter", raising=False)
     assert root_process() == (os.getppid() if is_gunicorn else os.getpid())
-    assert service._identity(root_process()) == f"{root_process()}-0-0"
+    assert service.identity(root_process()) == f"{root_process()}-0-0"
 
 
 def dead_pid():
