@@ -56,8 +56,8 @@ def _without_secret(value: object) -> object:
             return value
 
 
-def _secret(value: object) -> SecretStr:
-    return SecretStr(tokens.read_token(value.get_secret_value() if isinstance(value, SecretStr) else value))
+def _secret(read: Callable[[object], str]) -> Callable[[object], SecretStr]:
+    return lambda value: SecretStr(read(value.get_secret_value() if isinstance(value, SecretStr) else value))
 
 
 _SWITCH: Final = Read(values.read_switch, "`true`, `1`, `yes`, `on`; `false`, `0`, `no`, `off`, nothing")
@@ -112,9 +112,9 @@ class Settings(BaseSettings):
     store_grace: Annotated[float, Read(values.read_grace, "a duration, `2s` to `1h`")] = Field(
         default=30.0, description="How long rules live on when the store does not answer; then faults stop."
     )
-    control_token: Annotated[SecretStr | None, Read(_secret, "at least 16 printable characters without blanks")] = (
-        Field(default=None, description="Opens the control endpoint for everything. No token: no control endpoint.")
-    )
+    control_token: Annotated[
+        SecretStr | None, Read(_secret(tokens.read_token), "at least 16 printable characters without blanks")
+    ] = Field(default=None, description="Opens the control endpoint for everything. No token: no control endpoint.")
     control_token_file: Annotated[Path | None, _PATH] = Field(
         default=None,
         description="A file that holds that token; a final newline is dropped. Read again when it changes.",
@@ -136,6 +136,13 @@ class Settings(BaseSettings):
         tuple[str, ...], Read(values.read_hosts, "host names, separated by commas; `*` is any")
     ] = Field(
         default=(), description="Names under which the control endpoint may be called, besides this machine's own."
+    )
+    fault_signing_key: Annotated[
+        SecretStr | None, Read(_secret(tokens.read_key), "at least 32 printable characters without blanks")
+    ] = Field(default=None, description="Lets whoever has it ask for faults on its own requests. Not set: nobody may.")
+    fault_signing_key_file: Annotated[Path | None, _PATH] = Field(
+        default=None,
+        description="A file that holds that key; a final newline is dropped. Read again when it changes.",
     )
     kill_file: Annotated[Path | None, _PATH] = Field(
         default=None, description="While this file exists, the switch is killed."
@@ -180,6 +187,7 @@ PRODUCTION: Final = frozenset({"production", "prod", "live"})
 _FILES: Final[Mapping[str, Callable[[Path], object]]] = {
     "control_token": tokens.read_token_file,
     "control_tokens": tokens.read_tokens_file,
+    "fault_signing_key": tokens.read_key_file,
 }
 
 

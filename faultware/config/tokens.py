@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LEAST_TOKEN: Final = 16
+LEAST_KEY: Final = 32
 MOST_TOKEN: Final = 1024
 MAX_TOKENS: Final = 100
 # What the token of `control_token` is called; no name in a list can hold a blank.
@@ -74,6 +75,18 @@ def read_token(value: object) -> str:
     return value
 
 
+def read_key(value: object) -> str:
+    """A key that requests are signed with. Errors never show it."""
+    if not isinstance(value, str):
+        raise RuleError("the key is not a text", hint="quote it")
+    if not LEAST_KEY <= len(value.encode("utf-8", "surrogatepass")) <= MOST_TOKEN:
+        message = f"the key has {len(value.encode('utf-8', 'surrogatepass'))} bytes"
+        raise RuleError(message, hint=f"{LEAST_KEY} to {MOST_TOKEN}, such as those of secrets.token_urlsafe(32)")
+    if not value.isprintable() or any(letter.isspace() for letter in value):
+        raise RuleError("the key holds a blank or a control character", hint="write it as text, such as Base64")
+    return value
+
+
 def read_tokens(value: object) -> tuple[Token, ...]:
     """Several tokens, `NAME:ROLE:TOKEN` each: a list, or a text with commas or line breaks between them.
 
@@ -110,6 +123,16 @@ def read_token_file(path: Path) -> str:
     return read_token(_text(path).removesuffix("\n").removesuffix("\r"))
 
 
+def read_key_file(path: Path) -> str:
+    """The key that is all a file holds, but for a final line break.
+
+    Raises:
+        SettingsError: The file cannot be read.
+        RuleError: What it holds is no key.
+    """
+    return read_key(_text(path, "key").removesuffix("\n").removesuffix("\r"))
+
+
 def read_tokens_file(path: Path) -> tuple[Token, ...]:
     """The tokens in a file, `NAME:ROLE:TOKEN` on a line of its own each; a line that begins with `#` is a comment.
 
@@ -142,8 +165,8 @@ def _read_entry(item: object, where: str) -> Token:
         raise error.inside(where) from None
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, what: str = "token") -> str:
     try:
         return read_bytes(path, _MAX_FILE).decode()
     except UnicodeDecodeError:
-        raise RuleError("the token is not UTF-8") from None
+        raise RuleError(f"the {what} is not UTF-8") from None

@@ -8,27 +8,22 @@ from __future__ import annotations
 import hmac
 import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from faultware.config.tokens import UNNAMED, Role, Token, digest, read_token_file, read_tokens_file
-from faultware.errors import ConfigurationError
-from faultware.telemetry.events import InternalError
+from faultware.runtime.watching import WatchedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from faultware.config.settings import Settings
     from faultware.runtime.injector import Injector
 
-    _Reader: TypeAlias = Callable[[Path], tuple[Token, ...]]
-
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 9110, section 7.2, and RFC 3986, section 3.2.2, without what no browser sends: percent-encoding and user names.
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?)(?::[0-9]{1,5})?", re.ASCII)
-_Signature: TypeAlias = tuple[int, int, int]
-_NEVER: Final = (-1, -1, -1)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -37,37 +32,32 @@ class Keyring:
 
     Args:
         tokens: Those that stand in the settings themselves.
-        files: The others by file, as they were when the settings were read, and how they are read.
+        files: Those that hold the others.
     """
 
-    __slots__ = ("_complaint", "_files", "_fixed", "_read", "_seen", "_tokens")
+    __slots__ = ("_files", "_fixed", "_tokens")
 
-    def __init__(
-        self, tokens: Iterable[Token], files: Mapping[Path, tuple[tuple[Token, ...], _Reader]] | None = None
-    ) -> None:
+    def __init__(self, tokens: Iterable[Token], files: Iterable[WatchedFile[tuple[Token, ...]]] = ()) -> None:
         self._fixed = tuple(tokens)
-        self._files = {path: read for path, (_, read) in (files or {}).items()}
-        self._read = {path: known for path, (known, _) in (files or {}).items()}
-        # Not the signature: the file may have changed since it was read.
-        self._seen: dict[Path, _Signature | None] = dict.fromkeys(self._files, _NEVER)
-        self._complaint = ""
+        self._files = tuple(files)
         self._tokens = self._all()
 
     @classmethod
     def of(cls, settings: Settings) -> Keyring | None:
         """The tokens of a service; None: there are none."""
         tokens: list[Token] = []
-        files: dict[Path, tuple[tuple[Token, ...], _Reader]] = {}
+        files: list[WatchedFile[tuple[Token, ...]]] = []
         if settings.control_token is not None:
             unnamed = _unnamed(settings.control_token.get_secret_value())
             if settings.control_token_file is None:
                 tokens.append(unnamed)
             else:
-                files[settings.control_token_file] = ((unnamed,), _whole)
+                files.append(WatchedFile(settings.control_token_file, (unnamed,), _whole, "tokens"))
         if settings.control_tokens_file is None:
             tokens += settings.control_tokens
         else:
-            files[settings.control_tokens_file] = (settings.control_tokens, read_tokens_file)
+            file = WatchedFile(settings.control_tokens_file, settings.control_tokens, read_tokens_file, "tokens")
+            files.append(file)
         return cls(tokens, files) if tokens or files else None
 
     def find(self, authorization: str) -> Token | None:
@@ -88,26 +78,12 @@ class Keyring:
 
         If a file cannot be used, its last good tokens stay: a mistake in it must not take away the means to kill.
         """
-        complaint = ""
-        for path, read in self._files.items():
-            signature = _signature(path)
-            if signature == self._seen[path] and not self._complaint:
-                continue
-            try:
-                self._read[path] = read(path)
-            except ConfigurationError as error:
-                complaint = f"{error} (the last good tokens stay)"
-            else:
-                self._seen[path] = signature
-        is_news = complaint != self._complaint
-        self._complaint = complaint
+        for file in self._files:
+            file.tend(injector)
         self._tokens = self._all()
-        if complaint and is_news:
-            injector.internal_errors["tokens"] += 1
-            injector.tell(InternalError(injector.clocks.wall(), "tokens", complaint))
 
     def _all(self) -> tuple[Token, ...]:
-        return (*self._fixed, *(token for tokens in self._read.values() for token in tokens))
+        return (*self._fixed, *(token for file in self._files for token in file.value))
 
 
 class Door:
@@ -169,12 +145,3 @@ def _whole(path: Path) -> tuple[Token, ...]:
 
 def _unnamed(token: str) -> Token:
     return Token(UNNAMED, Role.CONTROL, digest(token))
-
-
-def _signature(path: Path) -> _Signature | None:
-    """What tells a changed file, also where a link to its directory is swapped, as Kubernetes does."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import count, takewhile
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from faultware.core.budgets import Budget
 from faultware.core.exemptions import Exemptions
@@ -105,6 +105,17 @@ class LiveRule:
         return self.percentage if schedule is None else schedule.percentage_at(now - self.began, self.percentage)
 
 
+class Asking(Protocol):
+    """Finds the rule that a request brings along."""
+
+    header: str
+    live: LiveRule
+
+    def find(self, request: Request) -> LiveRule | None:
+        """The rule, if there is one; it counts into the tally of `live`."""
+        ...
+
+
 class RuleSet:
     """An immutable set of rules with its index.
 
@@ -112,21 +123,33 @@ class RuleSet:
         live: The rules, in the order in which they are tried.
         exemptions: Paths that rules do not reach.
         for_websockets: Find the rules that concern WebSockets, and not those that concern other requests.
+        asking: Finds the rule that a request brings along in a header.
+        asking_until: When that ends, as a deadline of a rule.
 
     Raises:
         RuleError: Two rules have one name.
     """
 
     def __init__(
-        self, live: Iterable[LiveRule] = (), exemptions: Exemptions | None = None, *, for_websockets: bool = False
+        self,
+        live: Iterable[LiveRule] = (),
+        exemptions: Exemptions | None = None,
+        *,
+        for_websockets: bool = False,
+        asking: Asking | None = None,
+        asking_until: float = _NEVER,
     ) -> None:
         self.live = tuple(live)
+        self._asking = asking
+        self._asking_until = asking_until
+        # All whose tallies are counted.
+        self.counted = self.live if asking is None else (*self.live, asking.live)
         # A rule that comes by itself is found by no request.
         self._filed = [
             entry for entry in self.live if entry.rule.recurring is None and entry.rule.is_websocket is for_websockets
         ]
         self.exemptions = exemptions or Exemptions()
-        self.needs_time = any(entry.needs_time for entry in self.live)
+        self.needs_time = any(entry.needs_time for entry in self.live) or asking_until != _NEVER
         names: set[str] = set()
         for order, entry in enumerate(self.live):
             entry.order = order
@@ -151,7 +174,7 @@ class RuleSet:
         # that adapters may ask for a path before it is decoded (WSGI) and before its framework overlooks a newline.
         self.quiet: dict[str, bool] = {}
         headers = [key[0] for key in self._index["header"]] + ["cookie"] * bool(self._index["cookie"])
-        self.header_names = frozenset(headers)
+        self.header_names = frozenset(headers if asking is None else [*headers, asking.header])
         self.has_query = bool(self._index["query"])
         # Whether the path as it was sent may bring a rule in, whatever the decoded one is.
         self.has_raw = bool(self._index["raw"]) or bool(self._index["raw prefix"])
@@ -190,7 +213,14 @@ class RuleSet:
         if not self._has_fields:
             return found
         more = [entry for entry in self._find_by_fields(request) if self._accepts_path(entry, request.path)]
-        return sorted({*found, *more}, key=_order) if more else found
+        if more:
+            found = tuple(sorted({*found, *more}, key=_order))
+        if self._asking is not None and (asked := self._asking.find(request)) is not None:
+            asked.deadline = self._asking_until
+            if self._accepts_path(asked, request.path):
+                # What a request asks for itself comes before what happens to all.
+                return (asked, *found)
+        return found
 
     def _look_up(self, path: str) -> tuple[LiveRule, ...]:
         hits: list[LiveRule] = []

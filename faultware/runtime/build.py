@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from faultware.config.tokens import read_key_file
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.sampling import Dice
@@ -15,9 +16,11 @@ from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
 from faultware.runtime.servers import running
+from faultware.runtime.signed import SignedRequests
 from faultware.runtime.stores import open_store
 from faultware.runtime.switch import Clocks, Switch
 from faultware.runtime.timetable import Timetable
+from faultware.runtime.watching import WatchedFile
 from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
 
@@ -61,6 +64,8 @@ class Options(TypedDict, total=False):
     control_token_file: str | Path
     control_tokens: str | Iterable[str]
     control_tokens_file: str | Path
+    fault_signing_key: str
+    fault_signing_key_file: str | Path
     control_path: str
     control_hosts: str | Iterable[str]
     kill_file: str | Path
@@ -110,13 +115,16 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         return None
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
     exceptions = Exceptions(options.get("exceptions", ()))
+    capabilities = Capabilities(running(protocol), allow_instance_faults=settings.allow_instance_faults)
+    key = _signing_key(settings)
     switch = Switch(
         open_store(settings, clocks),
         settings.rules,
         exceptions=exceptions,
         clocks=clocks,
         kill_file=settings.kill_file,
-        capabilities=Capabilities(running(protocol), allow_instance_faults=settings.allow_instance_faults),
+        capabilities=capabilities,
+        asking=_asking(key, exceptions, capabilities, clocks) if key is not None else None,
     )
     events = EventRing()
     injector = Injector(
@@ -134,6 +142,8 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         metrics=_metrics(options.get("registry")),
         grace_seconds=settings.store_grace,
     )
+    if isinstance(key, WatchedFile):
+        injector.chores.append(key.tend)
     injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
     _announce(settings, injector)
     return Service(settings, injector, events)
@@ -141,6 +151,29 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
 
 _MOST_ANNOUNCED: Final = 10
 _NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "random", "registry"})
+
+
+def _signing_key(settings: Settings) -> WatchedFile[str] | str | None:
+    """The key that requests may be signed with, and the file it is kept in."""
+    if settings.fault_signing_key is None:
+        return None
+    key = settings.fault_signing_key.get_secret_value()
+    if settings.fault_signing_key_file is None:
+        return key
+    return WatchedFile(settings.fault_signing_key_file, key, read_key_file, "keys")
+
+
+def _asking(
+    key: WatchedFile[str] | str, exceptions: Exceptions, capabilities: Capabilities, clocks: Clocks
+) -> SignedRequests:
+    def allowed(rule: Rule) -> None:
+        exceptions.check(rule.everything)
+        capabilities.check(rule)
+
+    def current() -> bytes:
+        return (key if isinstance(key, str) else key.value).encode()
+
+    return SignedRequests(current, allowed, clocks.wall)
 
 
 def _metrics(registry: CollectorRegistry | None) -> Metrics:

@@ -277,7 +277,7 @@ class Injector:
         _, rules = self.loaded
         now = self.clocks.monotonic()
         return Readings(
-            live=rules.live,
+            live=rules.counted,
             active_faults=self.active_faults,
             armed=not self.is_stopped,
             rules=sum(1 for entry in rules.live if entry.deadline > now),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from faultware.core.exemptions import Exemptions
     from faultware.core.rules import Rule
+    from faultware.core.ruleset import Asking
     from faultware.runtime.exceptions import Exceptions
     from faultware.state.store import Snapshot, Store
 
@@ -60,6 +61,7 @@ class Switch:
         clocks: The times.
         kill_file: While this file exists the switch is killed.
         capabilities: What this process can do; left out: whatever a rule asks for, but harm to the process.
+        asking: Finds the rules that requests bring along; left out: they bring none.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Switch:
         clocks: Clocks,
         kill_file: Path | None = None,
         capabilities: Capabilities | None = None,
+        asking: Asking | None = None,
     ) -> None:
         self.store = store
         self.capabilities = capabilities or Capabilities()
@@ -79,6 +82,7 @@ class Switch:
         self._exceptions = exceptions
         self._clocks = clocks
         self._kill_file = kill_file
+        self._asking = asking
         # A rule of the start that is kept beside run-time rules may live as long as it says.
         self._longest = {rule.name: rule.lifetime_seconds or 0.0 for rule in self._startup}
         # When what ends will do so, on the monotonic clock: settled when it is first seen, so that a wall clock that
@@ -253,7 +257,7 @@ class Switch:
                 began = now - max(wall - entry.since, 0.0)
                 live.append(LiveRule(rule, deadline, tally, began))
         self._ends = settled
-        return RuleSet(live, exemptions)
+        return RuleSet(live, exemptions, asking=self._asking, asking_until=disarmed_at if self._asking else math.inf)
 
     def _deed(self, actor: str, origin: str, action: str, detail: str) -> Deed:
         return Deed(self._clocks.wall(), actor, origin, action, detail, 0)

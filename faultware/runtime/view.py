@@ -27,7 +27,7 @@ class View:
         self.word = word
         self.rules = rules
         # Without rules in force only the control endpoint is to be looked for.
-        self.is_idle = not rules.live
+        self.is_idle = not rules.counted
         # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
         self.quiet: dict[str, bool] = {} if rules.has_query or rules.has_raw else rules.quiet

@@ -14,7 +14,7 @@ from faultware import Abort, ConfigurationError, FaultwareError, Hang, MissingEx
 from faultware.config.documents import load_json, read_rules, read_text
 from faultware.config.files import read_file
 from faultware.config.oneline import parse_rules
-from faultware.config.settings import load_settings
+from faultware.config.settings import NAMES, load_settings
 
 TABLES = Path(__file__).parent / "refused"
 
@@ -24,7 +24,7 @@ def rows(name):
     found = []
     for line in (TABLES / name).read_text(encoding="utf-8").splitlines():
         if line.startswith("→ "):
-            found[-1][1].append(line.removeprefix("→ "))
+            found[-1][1].append(line.removeprefix("→ ").replace("EVERY_NAME", ", ".join(NAMES).upper()))
         else:
             found.append((line, []))
     return [(text, "\n".join(message)) for text, message in found]
