@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from faultware.asgi.feeding import feed
 from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
-from faultware.asgi.transport import disconnect, line_of
+from faultware.asgi.transport import disconnect, is_ours, line_of
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.core.faults import (
     HANG_OVER,
@@ -28,7 +28,6 @@ from faultware.core.faults import (
 )
 from faultware.core.plan import Injection, mark
 from faultware.core.shaping.build import pacer, shape
-from faultware.errors import InjectedDisconnect
 from faultware.runtime.holding import Ending
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ class Act:
             with suppress(OSError):
                 await shaper.release()
             # What we raised ourselves has come back; what the application made of it is of no interest.
-            if not shaper.is_cut or not (raises or _is_ours(error)):
+            if not shaper.is_cut or not (raises or is_ours(error)):
                 raise
         finally:
             shaper.end()
@@ -253,10 +252,3 @@ class Act:
 def _acts_on_response(injection: Injection) -> bool:
     fault = injection.fault
     return fault.phase is Phase.RESPONSE and not (isinstance(fault, Throttle) and fault.of == "request")
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether this is the end of a connection that faultware has announced, also where a task group carries it."""
-    if isinstance(error, ExceptionGroup):
-        return cast("ExceptionGroup[Exception]", error).split(InjectedDisconnect)[1] is None
-    return isinstance(error, InjectedDisconnect)

@@ -31,7 +31,19 @@ class Feed:
         injector: Its clock is waited by, and its switch releases.
     """
 
-    __slots__ = ("_clock", "_error", "_held", "_injector", "_is_silent", "_is_whole", "_receive", "_size", "gone")
+    __slots__ = (
+        "_clock",
+        "_end",
+        "_error",
+        "_held",
+        "_injector",
+        "_is_silent",
+        "_is_stopped",
+        "_is_whole",
+        "_receive",
+        "_size",
+        "gone",
+    )
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         self._receive = receive
@@ -42,6 +54,8 @@ class Feed:
         self._error: BaseException | None = None
         self._is_whole = False
         self._is_silent = False
+        self._is_stopped = False
+        self._end: Message | None = None
         self.gone = False
 
     def now(self) -> float:
@@ -58,6 +72,11 @@ class Feed:
         """Whether nothing is to be held up any longer."""
         return self.gone or self.killed
 
+    @property
+    def reason(self) -> str:
+        """Why what has not begun to act by the end never will, as metrics name it."""
+        return "killed" if self.killed else "gone" if self.gone else "unanswered"
+
     async def __call__(self) -> Message:
         """The next message for the application."""
         raise NotImplementedError
@@ -66,8 +85,23 @@ class Feed:
         """Wait for a time on the injector's monotonic clock; not longer than until `is_over`."""
         raise NotImplementedError
 
+    async def stop(self) -> None:
+        """Read no more: granian closes a WebSocket only while nobody waits for a message of it."""
+        self._is_stopped = True
+
+    def finish(self, message: Message) -> None:
+        """Behind what is there, the application gets this message, which the server has not sent, and no other."""
+        self._is_stopped = True
+        self._end = message
+        self._held.append(message)
+        self._wake()
+
     def close(self) -> None:
         """The request is over."""
+        raise NotImplementedError
+
+    def _wake(self) -> None:
+        """Let everybody who waits look again."""
         raise NotImplementedError
 
     async def departure(self, seconds: float) -> None:
@@ -85,20 +119,24 @@ class Feed:
 
     @property
     def _may_read(self) -> bool:
-        return not self.gone and not self._is_silent and self._size <= MAX_AHEAD
+        return not (self.gone or self._is_silent or self._is_stopped) and self._size <= MAX_AHEAD
 
     def _keep(self, message: Message) -> None:
         self._held.append(message)
-        self._size += len(message.get("body", b""))
-        if message["type"] == "http.disconnect":
+        self._size += _size(message)
+        kind = message["type"]
+        if kind.endswith(".disconnect"):
             self.gone = True
-        elif self._is_whole:  # a receive that goes on after the end, as in some tests, does so without end or pause
-            self._is_silent = True
-        self._is_whole = self._is_whole or not message.get("more_body", False)
+        elif kind == "http.request":
+            # A receive that goes on after the end, as in some tests, does so without end or pause.
+            self._is_silent = self._is_whole
+            self._is_whole = self._is_whole or not message.get("more_body", False)
 
     def _take(self) -> Message:
         message = self._held.popleft()
-        self._size -= len(message.get("body", b""))
+        self._size -= _size(message)
+        if message is self._end:  # whoever asks again is told again
+            self._held.append(message)
         return message
 
     def _fail(self, error: BaseException) -> None:
@@ -110,6 +148,10 @@ class Feed:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+
+def _size(message: Message) -> int:
+    return len(message.get("body") or message.get("bytes") or message.get("text") or b"")
 
 
 class _LoopFeed(Feed):
@@ -137,7 +179,8 @@ class _LoopFeed(Feed):
     async def __call__(self) -> Message:
         while not self._held:
             self._complain()
-            self._read_on()
+            if not self._is_stopped:
+                self._read_on()
             await self._woken(None)
         return self._take()
 
@@ -151,6 +194,12 @@ class _LoopFeed(Feed):
                 await self._woken(left)
         finally:
             self._is_pausing -= 1
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
 
     def close(self) -> None:
         self._injector.holding.remove(self._release)
@@ -185,7 +234,8 @@ class _LoopFeed(Feed):
     def _arrived(self, reading: asyncio.Task[Message]) -> None:
         self._reading = None
         if reading.cancelled():
-            self._fail(asyncio.CancelledError())
+            if not self._is_stopped:
+                self._fail(asyncio.CancelledError())
         elif (error := reading.exception()) is not None:
             self._fail(error)
         else:
@@ -203,7 +253,7 @@ def _settle(waiter: asyncio.Future[None]) -> None:
 class _TrioFeed(Feed):
     """For trio, which has no tasks outside of task groups: whoever waits reads, and hands over when it stops."""
 
-    __slots__ = ("_is_killed", "_is_reading", "_news", "_pauses", "_token")
+    __slots__ = ("_is_killed", "_news", "_pauses", "_reading", "_token")
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         super().__init__(receive, injector)
@@ -212,7 +262,7 @@ class _TrioFeed(Feed):
         self._token = trio.lowlevel.current_trio_token()
         self._news = anyio.Event()
         self._pauses: set[anyio.CancelScope] = set()
-        self._is_reading = False
+        self._reading: anyio.CancelScope | None = None
         self._is_killed = False
         injector.hold(self._release)
 
@@ -241,19 +291,28 @@ class _TrioFeed(Feed):
 
     async def _read(self) -> None:
         """Until there is news: a message, a reader that gives up, the end of everything."""
-        if self._is_reading:
+        if self._reading is not None or self._is_stopped:
             await self._news.wait()
             return
-        self._is_reading = True
         try:
-            message = await self._receive()
+            with anyio.CancelScope() as self._reading:
+                self._keep(await self._receive())
         except Exception as error:  # noqa: BLE001  (it is the application's to hear)
             self._fail(error)
-        else:
-            self._keep(message)
         finally:
-            self._is_reading = False
+            self._reading = None
             self._wake()
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._reading is not None:
+            self._reading.cancel()
+            await self._news.wait()
+
+    def finish(self, message: Message) -> None:
+        super().finish(message)
+        if self._reading is not None:
+            self._reading.cancel()
 
     def _wake(self) -> None:
         news, self._news = self._news, anyio.Event()

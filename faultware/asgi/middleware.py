@@ -1,7 +1,7 @@
 """The ASGI middleware: it takes the effects that the core has planned.
 
-A request on which nothing can match costs a number read, a dictionary look-up and no coroutine of ours. Lifespan,
-WebSocket and unknown scopes go to the application untouched.
+A request on which nothing can match costs a number read, a dictionary look-up and no coroutine of ours. Lifespan and
+unknown scopes go to the application untouched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from faultware.asgi.control import answer
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.startup import refuse
+from faultware.asgi.websocket import Handshake, inject_websocket
 from faultware.control.service import mount
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
@@ -90,8 +91,10 @@ class FaultMiddleware:
                 is_quiet = self._landmark not in scope["path"]
             else:
                 is_quiet = scope["path"] in view.quiet and not scope["root_path"]
-                if is_quiet and view.raw_header_names:
-                    is_quiet = view.raw_header_names.isdisjoint(map(_name, scope["headers"]))
+                if is_quiet and view.has_more:
+                    is_quiet = scope["type"] == "http" and view.raw_header_names.isdisjoint(
+                        map(_name, scope["headers"])
+                    )
         except (KeyError, TypeError):  # lifespan has no path, and a server may leave out the root path
             is_quiet = False
         if is_quiet:
@@ -106,10 +109,13 @@ class FaultMiddleware:
     ) -> Awaitable[None]:
         """Look closely at a request; without a view at the switch, too, which has changed."""
         app = self.app
-        if scope["type"] != "http":
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
             return app(scope, receive, send)
         if view is None:
             view = injector.current()
+        if kind == "websocket":
+            return self._attend_websocket(injector, view, scope, receive, send)
         path, root = scope["path"], scope.get("root_path", "")
         candidates: Sequence[LiveRule] | None = None if root else view.known.get(path)
         if candidates is None:
@@ -135,6 +141,27 @@ class FaultMiddleware:
         if plan is None:
             return app(scope, receive, send)
         return inject(app, injector, plan, request, scope, receive, send, is_marked=self._mark)
+
+    def _attend_websocket(
+        self, injector: Injector, view: View, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """WebSockets have rules of their own, and whether there are any is known at once."""
+        app = self.app
+        if not view.websockets.live or _DECIDED in scope:
+            return app(scope, receive, send)
+        request = Handshake(scope, self._route(scope["path"], scope.get("root_path", "")))
+        try:
+            candidates = view.websockets.candidates(request)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            injector.failed("decide", error)
+            return app(scope, receive, send)
+        if not candidates:
+            return app(scope, receive, send)
+        scope[_DECIDED] = True
+        plan = injector.decide(view, candidates, request)
+        if plan is None:
+            return app(scope, receive, send)
+        return inject_websocket(app, injector, plan, request, scope, receive, send, is_marked=self._mark)
 
     def _refuse(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return refuse(self._refusal, scope, receive, send)

@@ -98,9 +98,8 @@ class Shaper:
     def end(self) -> None:
         """The application is done: what has not begun to act by now never will."""
         if self._message is None:
-            reason = "gone" if self._feed.gone else "killed" if self._feed.killed else "unanswered"
             for injection in self._injections:
-                self._injector.withdrawn(injection, reason)
+                self._injector.withdrawn(injection, self._feed.reason)
 
     async def _start(self, message: Message) -> None:
         if self._feed.is_over:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import anyio
 
@@ -284,6 +284,13 @@ def disconnect() -> InjectedDisconnect:
     return InjectedDisconnect(errno.ECONNRESET, "connection ended by faultware")
 
 
+def is_ours(error: Exception) -> bool:
+    """Whether this is the end of a connection that faultware has announced, also where a task group carries it."""
+    if isinstance(error, ExceptionGroup):
+        return cast("ExceptionGroup[Exception]", error).split(InjectedDisconnect)[1] is None
+    return isinstance(error, InjectedDisconnect)
+
+
 def line_of(request: Request, scope: Scope, receive: Receive, send: Send, *, feed: Feed, limit: float) -> Line | None:
     """How the connection of a request can be ended.
 
@@ -308,7 +315,7 @@ def line_of(request: Request, scope: Scope, receive: Receive, send: Send, *, fee
         wire = adopt(_handle(receive, send), (host, port), local_port) or find((host, port), local_port)
         is_plain = version == "1.1" and scope.get("scheme", "http") in ("http", "ws")
         return None if wire is None else SocketLine(feed, send, limit, wire, is_plain=is_plain)
-    if version == "2":
+    if version == "2" and scope["type"] == "http":
         return HypercornStream.of(feed, send, limit) or (
             GranianStream(feed, send, limit) if _is_granian(send) else None
         )

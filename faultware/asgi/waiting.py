@@ -74,7 +74,7 @@ class ReadAhead:
     def keep(self, message: Message) -> bool:
         """Keep what was read ahead; whether to read on."""
         self._held.append(message)
-        if message["type"] == "http.disconnect":
+        if message["type"].endswith(".disconnect"):
             self.gone = True
             return False
         if self.is_whole:  # a receive that goes on after the end, as in some tests, does so without end or pause

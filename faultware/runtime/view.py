@@ -21,7 +21,17 @@ def environ_key(name: str) -> str:
 class View:
     """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
 
-    __slots__ = ("header_names", "is_idle", "known", "quiet", "raw_header_names", "rules", "websockets", "word")
+    __slots__ = (
+        "has_more",
+        "header_names",
+        "is_idle",
+        "known",
+        "quiet",
+        "raw_header_names",
+        "rules",
+        "websockets",
+        "word",
+    )
 
     def __init__(self, word: int, rules: RuleSet) -> None:
         self.word = word
@@ -40,3 +50,5 @@ class View:
         # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
         self.header_names = frozenset(map(environ_key, names))
         self.raw_header_names = frozenset(name.encode("latin-1") for name in names)
+        # Whether a quiet path is not the last word under ASGI: a header may bring a rule in, or it may be a WebSocket.
+        self.has_more = has_websockets or bool(names)

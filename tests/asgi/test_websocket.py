@@ -1,0 +1,410 @@
+"""Faults of WebSockets: before the handshake, in its place, and while the connection is open."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+
+from faultware import InjectedDisconnect
+from tests.asgi.server import Application, ask, http_scope, wrapped
+from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
+from tests.asgi.test_holding import assert_nothing_is_held, kill_at
+from tests.clocks import BACKENDS, LoopTime
+
+MANY = 400
+
+
+@pytest.fixture(params=BACKENDS)
+def time(request):
+    return LoopTime(request.param)
+
+
+def ws_scope(path="/ws", spec_version="2.3", **more):
+    scope = {**http_scope(path), "type": "websocket", "scheme": "ws", "subprotocols": [], **more}
+    del scope["method"]
+    return {**scope, "asgi": {"version": "3.0", "spec_version": spec_version}}
+
+
+class Peer:
+    """A WebSocket server with its client: what the client sends, and what reaches it, with times.
+
+    Args:
+        time: The clock.
+        sends: Texts or bytes; a number between them is a time, in seconds, in which nothing is sent.
+        stays: Whether the client stays until the application ends the connection.
+    """
+
+    def __init__(self, time, *sends, stays=False) -> None:
+        self._time = time
+        self._began = time()
+        self._left = ["connect", *sends]
+        self._stays = stays
+        self._due = None
+        self.sent = []
+        self.times = []
+
+    async def receive(self):
+        while self._left:
+            item = self._left[0]
+            if isinstance(item, (int, float)):
+                # Whoever gives up in between and comes back waits for the rest.
+                self._due = self._due or anyio.current_time() + item
+                await anyio.sleep_until(self._due)
+                self._due = None
+                self._left.pop(0)
+                continue
+            self._left.pop(0)
+            if item == "connect":
+                return {"type": "websocket.connect"}
+            return {"type": "websocket.receive", "text" if isinstance(item, str) else "bytes": item}
+        if self._stays:
+            await anyio.sleep_forever()
+        return {"type": "websocket.disconnect", "code": 1005}
+
+    async def send(self, message):
+        self.sent.append(message)
+        self.times.append(round(self._time() - self._began, 6))
+
+    @property
+    def got(self):
+        """What reached the client of what the application sent."""
+        return [
+            message["text"] if message.get("bytes") is None else message["bytes"]
+            for message in self.sent
+            if message["type"] == "websocket.send"
+        ]
+
+    @property
+    def ends(self):
+        return [message for message in self.sent if message["type"] == "websocket.close"]
+
+
+class Echo:
+    """Sends back what it gets; remembers everything."""
+
+    def __init__(self) -> None:
+        self.heard = []
+        self.runs = 0
+
+    async def __call__(self, scope, receive, send):
+        self.runs += 1
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            message = await receive()
+            self.heard.append(message)
+            if message["type"] == "websocket.disconnect":
+                return
+            await send({**message, "type": "websocket.send"})
+
+
+async def play(app, peer, **scope):
+    await app(ws_scope(**scope), peer.receive, peer.send)
+    assert_nothing_is_held(app)
+    return peer
+
+
+def test_rules_of_websockets_concern_no_request_and_rules_of_requests_no_websocket(time):
+    async def main():
+        for path in ("/ws", "/other"):
+            echo, application = Echo(), Application()
+            rules = f"{path} 100% websocket_refuse 403 as w; {path} 100% abort 503 as a"
+            app, of_requests = wrapped(echo, rules, time), wrapped(application, rules, time)
+            for _ in range(2):  # the second time the path is known
+                peer = await play(app, Peer(time, "a"))
+                assert (peer.got, echo.runs) == (([], 0) if path == "/ws" else (["a"], echo.runs))
+                assert (await ask(of_requests, "/ws")).status == (503 if path == "/ws" else 200)
+                await ask(of_requests, "/quiet")
+            only = wrapped(echo, "/ws 100% websocket_refuse as w", time)
+            assert (await play(only, Peer(time, "a"), path="/quiet")).got == ["a"]
+            assert (await play(only, Peer(time, "a"), path="/ws")).got == []
+
+    time.run(main)
+
+
+def test_conditions_of_a_websocket_are_those_of_its_handshake(time):
+    async def main():
+        echo = Echo()
+        app = wrapped(echo, "GET /ws header:x-canary=1 100% websocket_refuse as w", time)
+        assert (await play(app, Peer(time, "a"))).got == ["a"]
+        assert (await play(app, Peer(time, "a"), headers=[(b"x-canary", b"1")])).got == []
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "status", "answer"),
+    [
+        ({}, 403, [{"type": "websocket.close", "code": 1008}]),
+        (None, 503, [{"type": "websocket.close", "code": 1008}]),
+        (
+            {"websocket.http.response": {}},
+            503,
+            [
+                {
+                    "type": "websocket.http.response.start",
+                    "status": 503,
+                    "headers": [
+                        (b"content-type", b"text/plain; charset=utf-8"),
+                        (b"content-length", b"15"),
+                        (b"faultware-fault", b"w;websocket_refuse"),
+                    ],
+                },
+                {"type": "websocket.http.response.body", "body": b"fault injected\n"},
+            ],
+        ),
+    ],
+)
+def test_a_handshake_is_refused_with_its_status_where_the_server_can(time, extensions, status, answer):
+    async def main():
+        echo = Echo()
+        app = wrapped(echo, f"/ws 100% delay 2s + websocket_refuse {status} as w", time)
+        peer = await play(app, Peer(time, stays=True), extensions=extensions)
+        assert (peer.sent, peer.times[0], echo.runs) == (answer, pytest.approx(2), 0)
+        assert injected(app) == {"delay": 1, "websocket_refuse": 1}
+
+    time.run(main)
+
+
+def test_a_client_that_leaves_before_the_handshake_is_over_gets_nothing(time):
+    async def main():
+        echo = Echo()
+        app = wrapped(echo, "/ws 100% delay 20s + websocket_close 1011 as w", time)
+        peer = await play(app, Peer(time, 3.0))
+        assert ([message["type"] for message in peer.sent], peer.times) == (["websocket.close"], [pytest.approx(3)])
+        assert (echo.runs, suppressed(app, "gone")) == (0, 1)
+
+    time.run(main)
+
+
+def test_a_kill_lets_a_handshake_go_on_and_calls_off_the_rest(time):
+    async def main():
+        app = wrapped(Echo(), "/ws 100% delay 20s + websocket_close 1011 as w", time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            peer = await play(app, Peer(time, 5.0, "a", 1.0))
+        assert (peer.got, peer.ends, peer.times[0]) == (["a"], [], pytest.approx(1))
+        assert suppressed(app, "killed") == 1
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(
+    ("options", "got", "at"),
+    [
+        ("", [], 0),
+        ("messages=0", [], 0),
+        ("messages=3", ["a"], 2),
+        ("messages=4", ["a", "b"], 2),
+        ("after=3s", ["a", "b"], 3),
+    ],
+)
+def test_a_connection_is_closed_after_so_many_messages_or_a_time(time, options, got, at):
+    async def main():
+        echo = Echo()
+        app = wrapped(echo, f"/ws 100% websocket_close 1011 {options} reason=enough as w", time)
+        peer = await play(app, Peer(time, 1.0, "a", 1.0, "b", 1.5, "c", stays=True))
+        end = {"code": 1011, "reason": "enough"}
+        assert peer.got == got
+        assert peer.sent[-1] == {"type": "websocket.close", **end}
+        assert peer.times[-1] == pytest.approx(at)
+        assert echo.heard[-1] == {"type": "websocket.disconnect", **end}
+        assert dict(peer.sent[0]["headers"])[b"faultware-fault"] == b"w;websocket_close"
+        assert injected(app) == {"websocket_close": 1}
+
+    time.run(main)
+
+
+def test_a_connection_that_is_over_before_is_not_closed(time):
+    async def main():
+        app = wrapped(Echo(), "/ws 100% websocket_close 1011 messages=9 after=9s as w", time)
+        peer = await play(app, Peer(time, "a"))
+        assert (peer.got, peer.ends) == (["a"], [])
+        assert (injected(app), suppressed(app, "gone") + suppressed(app, "unanswered")) == ({}, 1)
+
+    time.run(main)
+
+
+def test_a_kill_calls_a_close_off(time):
+    async def main():
+        app = wrapped(Echo(), "/ws 100% websocket_close 1011 after=3s as w", time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            peer = await play(app, Peer(time, 5.0, "a", 1.0))
+        assert (peer.got, peer.ends) == (["a"], [])
+        assert suppressed(app, "killed") == 1
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(("spec_version", "attempts"), [("2.3", 5), ("2.4", 2)])
+def test_after_a_close_send_does_what_the_servers_version_of_asgi_says(time, spec_version, attempts):
+    tries = []
+
+    async def talkative(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        for number in range(5):
+            tries.append(number)
+            await send({"type": "websocket.send", "text": str(number)})
+
+    async def main():
+        app = wrapped(talkative, "/ws 100% websocket_close 4000 messages=1 as w", time)
+        peer = await play(app, Peer(time, stays=True), spec_version=spec_version)
+        assert (peer.got, len(tries)) == (["0"], attempts)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(("by", "end"), [("reset", "RST"), ("fin", "FIN")])
+def test_a_connection_ends_without_a_word(time, by, end):
+    async def main():
+        echo = Echo()
+        app = wrapped(echo, f"/ws 100% websocket_close by={by} messages=2 as w", time)
+        with dialled_in() as (client, scope):
+            ends = {"client": scope["client"], "server": scope["server"]}
+            peer = await play(app, Peer(time, "a", stays=True), **ends)
+            assert heard(client) == (b"", end)
+        assert (peer.got, peer.ends) == (["a"], [])
+        assert echo.heard[-1] == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+        assert injected(app) == {"websocket_close": 1}
+
+    time.run(main)
+
+
+def test_an_end_that_is_not_possible_here_gives_way_to_its_fallback(time):
+    async def main():
+        for fallback, got in (("", ["a"]), (" or abort 503", [])):
+            app = wrapped(Echo(), f"/ws 100% websocket_close by=reset{fallback} as w", time)
+            peer = await play(app, Peer(time, "a"))
+            assert (peer.got, suppressed(app, "impossible")) == (got, 1)
+
+    time.run(main)
+
+
+def test_messages_are_delayed_in_order_in_both_directions(time):
+    async def main():
+        app = wrapped(Echo(), "/ws 100% websocket_messages delay=1s as w", time)
+        peer = await play(app, Peer(time, "a", b"b", "c", stays=False))
+        # The client leaves behind its last message: what is still held then goes on at once.
+        assert peer.got == ["a", b"b", "c"]
+        app = wrapped(Echo(), "/ws 100% websocket_messages delay=1s + websocket_close 1000 messages=4 as w", time)
+        peer = await play(app, Peer(time, "a", "b", "c", stays=True))
+        assert (peer.got, peer.times) == (["a", "b"], [0, 2, 4, 4])
+
+    time.run(main)
+
+
+def test_a_kill_lets_delayed_messages_go(time):
+    async def main():
+        app = wrapped(Echo(), "/ws 100% websocket_messages delay=20s as w", time)
+        peer = Peer(time, "a", "b", 5.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            await play(app, peer)
+        assert (peer.got, peer.times) == (["a", "b"], [0, pytest.approx(1), pytest.approx(1)])
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("direction", ["incoming", "outgoing", "both"])
+def test_messages_are_lost_doubled_and_damaged_in_the_direction_that_is_named(time, direction):
+    async def main():
+        def rules(options):
+            return f"/ws 100% websocket_messages {options} of={direction} as w"
+
+        async def through(options, *messages):
+            echo = Echo()
+            peer = await play(wrapped(echo, rules(options), time, random=lambda: 0.25), Peer(time, *messages))
+            return len(echo.heard) - 1, peer.got
+
+        numbers = [str(number) for number in range(MANY)]
+        came, got = await through("drop=100%", *numbers)
+        assert (came, got) == (MANY if direction == "outgoing" else 0, [])
+        came, got = await through("drop=50%", *numbers)
+        assert (came == MANY) is (direction == "outgoing")
+        assert all(int(a) < int(b) for a, b in pairwise(got))
+        assert MANY * (0.15 if direction == "both" else 0.4) < len(got) < MANY * (0.35 if direction == "both" else 0.6)
+        assert (await through("drop=50%", *numbers))[1] == got  # the same draw, the same messages
+        came, got = await through("duplicate=100%", "a", b"b")
+        times = 4 if direction == "both" else 2
+        assert (came, got) == (2 if direction == "outgoing" else 4, ["a"] * times + [b"b"] * times)
+        came, got = await through("corrupt=100%", "abc", b"\x00\x01")
+        assert [len(one) for one in got] == [3, 2]
+        if direction != "both":  # twice may be none
+            assert all(
+                a != b
+                for one, whole in zip(got, ["abc", b"\x00\x01"], strict=True)
+                for a, b in zip(one, whole, strict=True)
+            )
+
+    time.run(main)
+
+
+async def starlette_echo(socket):
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_text(await socket.receive_text())
+    except WebSocketDisconnect:
+        pass
+
+
+STARLETTE = Starlette(routes=[WebSocketRoute("/ws", starlette_echo)])
+
+
+def test_a_test_client_sees_what_a_client_would():
+    client = TestClient(wrapped(STARLETTE, "/ws 100% websocket_refuse 503 as w"))
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/ws"):
+        pass
+    assert (refused.value.status_code, refused.value.content) == (503, b"fault injected\n")
+
+    client = TestClient(wrapped(STARLETTE, "/ws 100% websocket_close 1011 messages=2 as w"))
+    with client.websocket_connect("/ws") as socket:
+        socket.send_text("a")
+        assert socket.receive_text() == "a"
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_text()
+    assert closed.value.code == 1011
+
+    client = TestClient(wrapped(STARLETTE, "/ws 100% websocket_close by=reset messages=1 as w"))
+    with pytest.raises(InjectedDisconnect), client.websocket_connect("/ws") as socket:
+        socket.send_text("a")
+
+
+def test_what_the_application_raises_comes_as_it_is(time):
+    class DeclinedError(Exception):
+        pass
+
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        raise DeclinedError
+
+    async def main():
+        app = wrapped(application, "/ws 100% websocket_close 1011 after=9s as w", time)
+        with pytest.raises(DeclinedError):
+            await play(app, Peer(time, stays=True))
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+def test_an_application_that_refuses_the_handshake_itself_is_left_alone(time):
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.close", "code": 4001})
+
+    async def main():
+        app = wrapped(application, "/ws 100% websocket_close 1011 + websocket_messages drop=100% as w", time)
+        peer = await play(app, Peer(time, stays=True))
+        assert peer.sent == [{"type": "websocket.close", "code": 4001}]
+        assert (injected(app), suppressed(app, "unanswered")) == ({}, 2)
+
+    time.run(main)
