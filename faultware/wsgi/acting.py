@@ -97,8 +97,9 @@ class Act:
         """Act, and answer or let the application answer. The place is given back in any case."""
         try:
             body = self._before()
-            if body is None:
+            if body is None and (self._last is None or self._last.fault.needs is not Needs.NOTHING):
                 self._find_out()
+            if body is None:
                 body = None if self._last is None else self._end(self._last)
         except BaseException:
             self._leave()

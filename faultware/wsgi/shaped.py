@@ -142,7 +142,7 @@ class Shaped:
         yield from self._take_head()
         if self._chain is not None and self._is_held and self._injector.is_stopped:
             yield from self._release()
-        if self._is_over or self._method == "HEAD":
+        if self._is_over:
             return
         if self._chain is None:
             yield data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 from tests.wsgi.server import environment
@@ -55,6 +56,11 @@ class Asked:
 
     def asked(self) -> bool:
         return False
+
+
+def descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def received(client: socket.socket) -> tuple[bytes, str]:

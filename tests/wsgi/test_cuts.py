@@ -9,7 +9,7 @@ from faultware.core import faults as kinds
 from faultware.core.faults import Bytes
 from faultware.errors import InjectedDisconnect
 from tests.clocks import EventTime
-from tests.wsgi.connections import connected, from_server, received
+from tests.wsgi.connections import connected, descriptors, from_server, received
 from tests.wsgi.server import environment, wrapped
 from tests.wsgi.test_shaped import (
     BODY,
@@ -78,6 +78,18 @@ def test_a_server_is_told_of_a_cut_in_its_own_words_and_the_application_is_close
     assert_nothing_is_left(app)
 
 
+@pytest.mark.parametrize("cuts", [False, True])
+def test_a_server_that_closes_nothing_behind_an_exception_leaves_nothing_behind(time, cuts):
+    source = Closing(error=None if cuts else ValueError("mine"))
+    app = wrapped(answering(source), rules(truncate=kinds.Truncate(Bytes(13 if cuts else 1000))), time, lint=False)
+    with connected() as (_, server):
+        iterable = app(from_server("cheroot", server, "/pay"), lambda *_given: None)
+        with pytest.raises((InjectedDisconnect, ValueError)):
+            list(iterable)
+        assert source.closed == cuts
+        assert_nothing_is_left(app)
+
+
 def test_a_cut_before_the_body_sends_the_head_first(time):
     app = wrapped(by_list, rules(truncate=kinds.Truncate(Bytes(0))), time, lint=False)
     with connected() as (_, server):
@@ -89,7 +101,9 @@ def test_a_cut_before_the_body_sends_the_head_first(time):
 def test_a_body_that_ends_before_the_cut_passes_whole(time):
     app = wrapped(by_list, rules(truncate=kinds.Truncate(Bytes(1000))), time, lint=False)
     with connected() as (client, server):
+        before = descriptors()
         _, _, pieces, error = cut(app, from_server("gunicorn", server, "/pay"))
+        assert descriptors() == before
         assert received(client) == (b"", "open")
     assert (b"".join(pieces), error) == (BODY, None)
 

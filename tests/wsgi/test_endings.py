@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
+import flask
+import httpx
 import pytest
+import werkzeug.test
 
 from faultware import Abort, Match, Rule
 from faultware.core import faults as kinds
@@ -134,6 +137,17 @@ def test_a_connection_that_cannot_be_ended_is_counted_as_a_failure_of_our_own(ti
     assert app._injector.internal_errors == {"act": 1}
 
 
+def test_garbage_has_reached_the_client_before_the_connection_ends(time, monkeypatch):
+    asked = []
+    monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _self: asked.append(time()) or 0)
+    app = wrapped(Application(), rule("garbage", GARBAGE), time)
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay"))
+        assert received(client) == (GARBAGE.data, "fin")
+    assert len(asked) == 2
+
+
 def test_garbage_for_a_client_that_does_not_read_ends_with_the_kill(time, monkeypatch):
     monkeypatch.setattr("faultware.runtime.wire.Wire.write", lambda _self, _data: 0)
     app = wrapped(Application(), rule("garbage", GARBAGE), time)
@@ -222,3 +236,57 @@ def test_an_abort_reads_a_chunked_body_that_cheroot_would_take_for_the_next_requ
     more = {"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked", "SERVER_SOFTWARE": "Cheroot/11.1.2 Server"}
     assert ask(app, "/pay", lint=False, **more).status == 503
     assert stream.read() == b""
+
+
+def by_werkzeug(app):
+    return werkzeug.test.Client(app).get("/pay").data
+
+
+def by_flask(app):
+    service = flask.Flask("service")
+    service.wsgi_app = app
+    return service.test_client().get("/pay").data
+
+
+def by_httpx(app):
+    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://service") as client:
+        return client.get("/pay").content
+
+
+@pytest.mark.parametrize("client", [by_werkzeug, by_flask, by_httpx])
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [("reset", kinds.Reset()), ("close", kinds.Close()), ("truncate", kinds.Truncate(kinds.Bytes(3)))],
+)
+def test_clients_that_tests_use_meet_the_exception(client, kind, fault):
+    app = wrapped(Application(), rule(kind, fault), lint=False)
+    with pytest.raises(InjectedDisconnect):
+        client(app)
+    assert tally(app) == ({kind: 1}, {})
+    app = wrapped(Application(), rule("replace_body", kinds.ReplaceBody("gone")), lint=False)
+    assert client(app) == b"gone"
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_the_process_is_harmed_behind_the_delay_and_only_what_was_done_is_marked(time, monkeypatch, acts):
+    harmed = []
+
+    def act(_self, injection, _request):
+        harmed.append((injection.kind, time()))
+        return acts
+
+    monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
+    rules = rule("block", kinds.Block(5), delay=kinds.Delay(2), abort=Abort(503))
+    app = wrapped(Application(), rules, time, allow_instance_faults=True)
+    began = time()
+    assert ask(app, "/pay").mark == ("r;delay, r;block, r;abort" if acts else "r;delay, r;abort")
+    assert harmed == [("block", began + 2.0)]
+
+
+def test_the_process_is_not_harmed_once_the_switch_is_killed(time, monkeypatch):
+    monkeypatch.setattr("faultware.runtime.injector.Injector.act", None)
+    rules = rule("block", kinds.Block(5), delay=kinds.Delay(2), abort=Abort(503))
+    app = wrapped(Application(), rules, time, allow_instance_faults=True)
+    time.after(1.0, lambda: (app._injector.switch.kill("a test"), app._injector.refresh()))
+    assert ask(app, "/pay").mark == "r;delay"
+    assert tally(app) == ({"delay": 1}, {"killed": 2})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.clocks import EventTime
-from tests.wsgi.connections import connected, from_server
+from tests.wsgi.connections import connected, descriptors, from_server
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 
 CLOSE_WAIT = 8
@@ -33,10 +32,6 @@ def kill(app) -> None:
 
 def assert_nothing_is_held(app) -> None:
     assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class FakeSocket:

@@ -107,6 +107,17 @@ def test_a_stream_that_gives_less_than_asked_for_is_not_asked_again(time):
     assert (paced.read(20), stream.asked) == (b"abc", [20])
 
 
+def test_a_body_that_is_read_to_its_end_is_asked_for_until_there_is_nothing(time):
+    class Pieces:
+        def __init__(self) -> None:
+            self.left = [b"abc", b"d", b"efg", b""]
+
+        def read(self, size):
+            return self.left.pop(0)
+
+    assert PacedInput(Pieces(), Pacer(1000, time), lambda _seconds: Ending.OVER, time).read() == b"abcdefg"
+
+
 def test_time_in_which_nobody_reads_earns_no_credit(time):
     def application(environ, start_response):
         environ["wsgi.input"].read(10)

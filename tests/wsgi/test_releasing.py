@@ -12,6 +12,7 @@ from faultware.core.faults import Bytes
 from faultware.core.shaping.chain import Chain
 from faultware.core.shaping.effects import Start, Wait
 from faultware.errors import InjectedDisconnect
+from faultware.runtime.wire import Wire
 from tests.clocks import EventTime
 from tests.wsgi.connections import connected, from_server, received
 from tests.wsgi.server import environment, serve, wrapped
@@ -146,6 +147,20 @@ def test_a_response_that_has_begun_past_the_server_goes_on_there_after_a_kill(ti
     assert (data.endswith(b"\r\n\r\n" + BODY), ending) == (True, "fin")
     assert time() - began == pytest.approx(3.0, abs=0.1)
     assert_nothing_is_left(app)
+
+
+def test_a_kill_takes_nothing_from_a_piece_that_is_being_written_past_the_server(time, monkeypatch):
+    write = Wire.write
+    monkeypatch.setattr(Wire, "unacknowledged", lambda _self: 0)
+    monkeypatch.setattr(Wire, "write", lambda self, data: write(self, data) if time() > began + 2.0 else 0)
+    app = wrapped(by_generator, rules(content_length=kinds.ContentLength(5)), time)
+    began = time()
+    time.after(1.0, lambda: kill(app))
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay"))
+        data, ending = received(client)
+    assert (data.endswith(b"\r\n\r\n" + BODY), ending) == (True, "fin")
 
 
 @pytest.mark.parametrize("kind", ["throttle", "stall", "slow_close"])

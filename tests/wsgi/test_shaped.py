@@ -165,6 +165,20 @@ def test_a_response_has_begun_when_the_server_gets_its_iterable(time, way):
     iterable.close()
 
 
+def test_the_head_is_sent_before_a_wait_for_the_first_byte_of_the_body(time):
+    written = []
+
+    def write(data: bytes) -> None:
+        written.append((data, time()))
+
+    app = wrapped(by_list, rules(stall=kinds.Stall(Bytes(0), 5)), time, lint=False)
+    began = time()
+    iterable = app(environment("/pay"), lambda *_given: write)
+    assert (next(iter(iterable)), written) == (PIECES[0], [(b"", began)])
+    assert time() - began == pytest.approx(5.0)
+    iterable.close()
+
+
 @pytest.mark.parametrize(
     ("status", "kept"), [("200 OK", "200 OK"), ("200 Fine By Me", "200 Fine By Me"), ("299", "299 Injected")]
 )
