@@ -147,6 +147,11 @@ class FaultMiddleware:
     ) -> Awaitable[None]:
         """WebSockets have rules of their own, and whether there are any is known at once."""
         app = self.app
+        if self._landmark is not None and self._landmark in scope["path"]:
+            path = self._route(scope["path"], scope.get("root_path", ""))
+            control = self._control
+            if control is not None and control.owns(path) and control.is_selftest(path):
+                return attempt(control, injector, path, scope, receive, send, is_marked=self._mark)
         if not view.websockets.live or _DECIDED in scope:
             return app(scope, receive, send)
         request = Handshake(scope, self._route(scope["path"], scope.get("root_path", "")))

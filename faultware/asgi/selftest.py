@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from faultware.asgi.acting import inject
 from faultware.asgi.control import asked
 from faultware.asgi.requests import ScopeRequest
+from faultware.asgi.websocket import Handshake, inject_websocket
 from faultware.control import selftest
 from faultware.control.messages import ControlResponse
 
@@ -43,11 +45,19 @@ async def attempt(
         send: The server's.
         is_marked: Whether answers say what was done.
     """
-    request = ScopeRequest(scope, path)
-    planned = await to_thread.run_sync(control.selftest, asked(control, path, scope), request)
+    is_websocket = scope["type"] == "websocket"
+    request = Handshake(scope, path) if is_websocket else ScopeRequest(scope, path)
+    ask = partial(control.selftest, asked(control, path, scope), request, is_websocket=is_websocket)
+    planned = await to_thread.run_sync(ask)
     if not isinstance(planned, ControlResponse):
-        await inject(application, injector, planned, request, scope, receive, send, is_marked=is_marked)
+        act = inject_websocket if is_websocket else inject
+        await act(application, injector, planned, request, scope, receive, send, is_marked=is_marked)
         return
+    if is_websocket:
+        await receive()
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close"})
+            return
     response = Response(planned.body, int(planned.status), headers=dict(planned.headers))
     await response(scope, receive, send)
 

@@ -43,8 +43,9 @@ class Talk:
     def __str__(self) -> str:
         if self.status != 101:
             return f"handshake answered with {self.status}" if self.status else f"handshake unanswered, {self.end}"
-        close = "no close frame" if self.code is None else f"closed with {self.code}"
-        return f"{len(self.messages)} messages, {close}, {self.end}"
+        # Behind a close frame it depends on who is faster.
+        close = f"no close frame, {self.end}" if self.code is None else f"closed with {self.code}"
+        return f"{len(self.messages)} messages, {close}"
 
 
 def talk(

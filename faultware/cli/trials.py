@@ -214,19 +214,19 @@ WEBSOCKETS: Final = (
     ),
     Conversation(
         "websocket_close",
-        "websocket_close 1000 messages=2",
+        "websocket_close 1000 messages=1",
         "closed with 1000",
         lambda talk: talk.code == 1000,
     ),
     Conversation(
         "websocket_close with a code from 1001 to 2999",
-        "websocket_close 1011 messages=2",
+        "websocket_close 1011 messages=1",
         "closed with 1011",
         lambda talk: talk.code == 1011,
     ),
     Conversation(
         "websocket_close by fin or reset",
-        "websocket_close by=reset messages=2",
+        "websocket_close by=reset messages=1",
         "RST without a close frame",
         lambda talk: talk.status == 101 and talk.code is None and talk.end == "RST",
     ),

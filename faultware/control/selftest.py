@@ -61,12 +61,13 @@ def pieces() -> list[bytes]:
     return [BODY[start : start + size] for start in range(0, len(BODY), size)]
 
 
-def plan(injector: Injector, request: Request) -> Plan:
+def plan(injector: Injector, request: Request, *, is_websocket: bool) -> Plan:
     """What is to be done to this request.
 
     Args:
         injector: Decides, as it does for any rule.
         request: Its query has the faults, `fault=` in the one-line form.
+        is_websocket: Whether it is the handshake of a WebSocket.
 
     Raises:
         Problem: Nothing may be done now.
@@ -77,6 +78,9 @@ def plan(injector: Injector, request: Request) -> Plan:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "name one fault: ?fault=abort+503")
     rule = _rule(given["fault"][0])
     injector.switch.check(rule)
+    if rule.is_websocket is not is_websocket:
+        which = "the handshake of a WebSocket" if rule.is_websocket else "a request over HTTP"
+        raise RuleError("this fault is for another kind of request", where="fault", hint=f"ask by {which}")
     injector.current()
     if injector.switch.killed or injector.switch.kill_file_exists():
         raise Problem(HTTPStatus.CONFLICT, "the switch is killed: arm it first")

@@ -115,22 +115,25 @@ class Control:
         """Whether a path that it owns is the one where a fault is tried out."""
         return self.below(path) == selftest.PATH
 
-    def selftest(self, asked: ControlRequest, request: Request) -> Plan | ControlResponse:
+    def selftest(
+        self, asked: ControlRequest, request: Request, *, is_websocket: bool = False
+    ) -> Plan | ControlResponse:
         """What is to be done to a request that asks for a fault on itself, or why nothing is; nothing is raised.
 
         Args:
             asked: The request, for admission.
             request: The same, as rules see it.
+            is_websocket: Whether it is the handshake of a WebSocket.
         """
-        found = self._guarded(lambda: self._selftest(asked, request))
+        found = self._guarded(lambda: self._selftest(asked, request, is_websocket))
         return found.render() if isinstance(found, Problem) else found
 
-    def _selftest(self, asked: ControlRequest, request: Request) -> Plan:
+    def _selftest(self, asked: ControlRequest, request: Request, is_websocket: bool) -> Plan:
         _check_size(asked)
         token = self._token(asked)
         self._check_place(asked)
         self._check_role(asked, token, Role.CONTROL)
-        return selftest.plan(self._injector, request)
+        return selftest.plan(self._injector, request, is_websocket=is_websocket)
 
     def _guarded(self, step: Callable[[], _T]) -> _T | Problem:
         try:

@@ -17,12 +17,13 @@ from tests.control.kit import TOKEN, open_desk
 KILL_TOKEN = "a-token-that-only-stops-things"
 
 
-def ask(desk, fault, *, token=TOKEN, host="localhost", query=None):
+def ask(desk, fault, *, token=TOKEN, host="localhost", query=None, is_websocket=False):
     """Ask for a fault; the plan, or the refusal's status and words."""
     text = f"fault={quote(fault)}" if query is None else query
     headers = {"host": host, "authorization": f"Bearer {token}"}
     asked = ControlRequest("GET", "/selftest", text, headers, client="10.0.0.7")
-    found = desk.control.selftest(asked, Request("GET", "/_faultware/selftest", query_string=text, client="10.0.0.7"))
+    request = Request("GET", "/_faultware/selftest", query_string=text, client="10.0.0.7")
+    found = desk.control.selftest(asked, request, is_websocket=is_websocket)
     if isinstance(found, ControlResponse):
         document = json.loads(found.body)
         return int(found.status), document["detail"]
@@ -38,13 +39,19 @@ def ask(desk, fault, *, token=TOKEN, host="localhost", query=None):
         ("slice 10B + truncate 50%", "selftest;slice, selftest;truncate"),
         ("abort 503 for 5m as own-name", "selftest;abort"),
         ("rate_limit 3 per=1m", "selftest;rate_limit"),
-        ("websocket_close 1011", "selftest;websocket_close"),
     ],
 )
 def test_a_fault_in_one_line_becomes_a_plan(desk, fault, marks):
     plan = ask(desk, fault)
     assert isinstance(plan, Plan), plan
     assert mark(plan.injections) == marks
+
+
+def test_a_fault_of_websockets_is_asked_for_by_a_handshake_and_any_other_is_not(desk):
+    plan = ask(desk, "websocket_close 1011", is_websocket=True)
+    assert mark(plan.injections) == "selftest;websocket_close"
+    assert ask(desk, "websocket_close 1011")[0] == 422
+    assert ask(desk, "abort 503", is_websocket=True) == (422, "this fault is for another kind of request")
 
 
 def test_nothing_is_stored_and_no_rule_is_asked(desk):

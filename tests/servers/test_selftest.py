@@ -56,10 +56,8 @@ def test_every_fault_is_seen_as_promised_or_refused_as_announced(kind):
         done = selftest(server, "--json", "--instance-faults")
         told = json.loads(done.stdout)
         wrong = [(one["line"], one["expected"], one["seen"]) for one in told["trials"] if one["verdict"] == "wrong"]
-        # WebSockets are not faulted yet.
-        wrong = [one for one in wrong if not (protocol == "asgi" and one[0].startswith("websocket"))]
         assert not wrong, server.log[-3000:]
-        assert done.stderr == ""
+        assert (done.returncode, done.stderr) == (0, "")
         refused = {one["fault"] for one in told["trials"] if one["verdict"] == "refused"}
         websockets = {one["fault"] for one in told["trials"] if one["fault"].startswith("websocket")}
         assert refused == IMPOSSIBLE.get(kind, set()) | (websockets if protocol == "wsgi" else set())
