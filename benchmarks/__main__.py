@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.report import machine
 
-NAMES = ("micro", "imports", "endtoend", "held", "kill")
+NAMES = ("micro", "imports", "endtoend", "held", "kill", "shaping")
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import asyncio
 from faultware.asgi import FaultMiddleware
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+PIECE = bytes(65536)
 BODY = {"type": "http.response.body", "body": b"ok"}
 
 
@@ -35,7 +36,10 @@ def fastapi_with_faults():
 
 
 async def _plain(scope, receive, send) -> None:
-    """Answers at once; below /idle only waits for the client to leave; below /asleep answers after a sleep."""
+    """Answers at once; below /idle only waits for the client to leave; below /asleep answers after a sleep.
+
+    Below /body the last segment is the length of the body, which comes in pieces of 64 KiB.
+    """
     if scope["type"] == "lifespan":
         for event in ("startup", "shutdown"):
             await receive()
@@ -48,8 +52,18 @@ async def _plain(scope, receive, send) -> None:
         return
     if place == "asleep":
         await asyncio.sleep(float(more[0]))
+    if place == "body":
+        await _send_body(int(more[-1]), send)
+        return
     await send(START)
     await send(BODY)
+
+
+async def _send_body(size: int, send) -> None:
+    await send({**START, "headers": [(b"content-length", b"%d" % size)]})
+    for left in range(size, 0, -len(PIECE)):
+        await send({"type": "http.response.body", "body": PIECE[:left], "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 def plain():

@@ -15,10 +15,14 @@ from faultware.core.shaping.effects import MAX_KEPT, BodyStage, Send, Stage, Sta
 if TYPE_CHECKING:
     from faultware.core.shaping.effects import Clock, Effects, Head
 
-# What a throttled body sends at once is worth so many seconds.
+# What a throttled body sends at once is worth so many seconds. It becomes more, as a share of the time so far, since a
+# thousand slow downloads that each wake up twenty times a second leave a process no time for anything else.
 SLICE_SECONDS: Final = 0.05
-# Who comes later than this was idle, or waited for a slow client, and makes up for nothing.
-LATENESS_SECONDS: Final = 0.1
+MAX_SLICE_SECONDS: Final = 0.25
+SLICE_SHARE: Final = 0.04
+# Who comes later than this was idle, or waited for a slow client, and makes up for nothing. A little more than a slice:
+# behind a stage that paces, too, whole slices come late, and a rate is to be held there all the same.
+LATENESS_SECONDS: Final = 0.3
 
 
 class Pace:
@@ -93,17 +97,23 @@ class Throttling(BodyStage):
     def __init__(self, method: str, bytes_per_second: int, clock: Clock) -> None:
         super().__init__(method)
         self._rate = bytes_per_second
-        self._size = slice_bytes(bytes_per_second)
+        self._clock = clock
         self._pace = Pace(clock)
+        self._began = 0.0
+
+    def begin(self, head: Head) -> Effects:
+        """See `Stage`."""
+        self._began = self._clock()
+        yield Start(head)
 
     def take(self, data: bytes) -> Effects:
         """See `Stage`."""
         view = memoryview(data)
         while view:
             self.held = view
-            piece = view[: self._size]
+            piece = view[: slice_bytes(self._rate, self._clock() - self._began)]
             yield Wait(self._pace.step(len(piece) / self._rate))
-            view = view[self._size :]
+            view = view[len(piece) :]
             self.held = view
             yield Send(bytes(piece))
 
@@ -245,13 +255,14 @@ class Pacer:
         self._rate = bytes_per_second
         self._pace = Pace(clock)
         # What the application gets at once, at most.
-        self.slice_bytes = slice_bytes(bytes_per_second)
+        self.slice_bytes = slice_bytes(bytes_per_second, 0)
 
     def until(self, size: int) -> float:
         """The time until which the application waits for this many bytes, which have been read from the server."""
         return self._pace.step(size / self._rate)
 
 
-def slice_bytes(bytes_per_second: int) -> int:
-    """How much is sent at once at a rate: at least a byte, and nothing that would take much memory."""
-    return max(1, min(int(bytes_per_second * SLICE_SECONDS), MAX_KEPT))
+def slice_bytes(bytes_per_second: int, age_seconds: float) -> int:
+    """How much is sent at once of a body so old: at least a byte, and nothing that would take much memory."""
+    seconds = min(max(SLICE_SECONDS, SLICE_SHARE * age_seconds), MAX_SLICE_SECONDS)
+    return max(1, min(int(bytes_per_second * seconds), MAX_KEPT))

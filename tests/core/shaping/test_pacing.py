@@ -27,6 +27,17 @@ def test_a_throttled_body_comes_in_slices_of_a_twentieth_of_a_second():
     assert played.times == [(0.05, 50), (0.1, 50), (0.12, 20)]
 
 
+def test_slices_grow_with_the_time_so_far_up_to_a_quarter_of_a_second():
+    times = play(injections([Throttle(1000)]), head_of(), [b"x" * 20_000]).times
+    sizes = [size for _, size in times]
+    assert sizes[:25] == [50] * 25
+    assert sizes == sorted(sizes[:-1]) + sizes[-1:]
+    assert max(sizes) == 250
+    for at, size in times:
+        assert size <= max(50, 0.04 * 1000 * at)
+    assert times[-1][0] == pytest.approx(20)
+
+
 def test_a_byte_a_second_is_a_rate():
     assert play(injections([Throttle(1)]), head_of(), [b"abc"]).times == [(1, 1), (2, 1), (3, 1)]
 
@@ -58,12 +69,12 @@ def test_a_client_that_was_slow_is_not_made_up_for_by_a_burst():
         elif isinstance(effect, Send):
             sent.append(round(time.now - 100, 6))
             time.now += 10 if len(sent) == 3 else 0  # the client does not read
-    assert sent == [0.05, 0.1, 0.15, 10.2, 10.25, 10.3]
+    assert sent == [0.05, 0.1, 0.15, 10.3]
 
 
 def test_nor_is_a_stall_of_a_later_rule():
-    played = play(rules([Throttle(1000), Stall(Bytes(100), 5)]), head_of(), [b"x" * 200])
-    assert played.times == [(0.05, 50), (0.1, 50), (5.15, 50), (5.2, 50)]
+    played = play(rules([Throttle(1000), Stall(Bytes(100), 5)]), head_of(), [b"x" * 300])
+    assert played.times == [(0.05, 50), (0.1, 50), (5.3, 200)]
 
 
 def test_of_two_rates_the_lower_one_holds():
