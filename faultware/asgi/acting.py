@@ -67,7 +67,7 @@ async def inject(
         is_marked: Whether answers say what was done.
     """
     # Claimed here and not before: a coroutine that is cancelled before it begins would not give the place back.
-    if not injector.enter(plan):
+    if not injector.enter(plan, request):
         await app(scope, receive, send)
         return
     ahead = ReadAhead(receive)

@@ -7,11 +7,13 @@ unknown scopes go to the application untouched.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from faultware.asgi.acting import inject
 from faultware.asgi.control import answer
+from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.startup import refuse
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from faultware.core.plan import Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector
@@ -114,6 +117,7 @@ class FaultMiddleware:
             return app(scope, receive, send)
         if view is None:
             view = injector.current()
+            injector.pulse = injector.pulse or pulse()
         if kind == "websocket":
             return self._attend_websocket(injector, view, scope, receive, send)
         path, root = scope["path"], scope.get("root_path", "")
@@ -133,14 +137,31 @@ class FaultMiddleware:
                     candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
-        if not candidates or _DECIDED in scope:
+        if not candidates and not view.is_measured:
             return app(scope, receive, send)
-        scope[_DECIDED] = True
-        request = ScopeRequest(scope, path)
-        plan = injector.decide(view, candidates, request)
-        if plan is None:
-            return app(scope, receive, send)
-        return inject(app, injector, plan, request, scope, receive, send, is_marked=self._mark)
+        is_decided = _DECIDED in scope
+        chosen: tuple[Plan, ScopeRequest] | None = None
+        if candidates and not is_decided:
+            scope[_DECIDED] = True
+            request = ScopeRequest(scope, path)
+            plan = injector.decide(view, candidates, request)
+            chosen = None if plan is None else (plan, request)
+        if view.is_measured and not is_decided and injector.measures(view):
+            serve = partial(self._serve, injector, chosen, scope, receive)
+            return measured(injector.traffic, serve, send, is_injected=chosen is not None)
+        return self._serve(injector, chosen, scope, receive, send)
+
+    def _serve(
+        self,
+        injector: Injector,
+        chosen: tuple[Plan, ScopeRequest] | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Awaitable[None]:
+        if chosen is None:
+            return self.app(scope, receive, send)
+        return inject(self.app, injector, *chosen, scope, receive, send, is_marked=self._mark)
 
     def _attend_websocket(
         self, injector: Injector, view: View, scope: Scope, receive: Receive, send: Send

@@ -61,7 +61,7 @@ async def inject_websocket(
     is_marked: bool,
 ) -> None:
     """Serve a WebSocket for which something is planned. Arguments as for `acting.inject`."""
-    if not injector.enter(plan):
+    if not injector.enter(plan, request):
         await app(scope, receive, send)
         return
     ahead, limit = ReadAhead(receive), injector.hang_seconds(None)

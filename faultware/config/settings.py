@@ -17,8 +17,10 @@ from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from faultware.config import tokens, values
+from faultware.config.guardlines import read_guards
 from faultware.config.mistakes import seen_from, together
 from faultware.config.sources import PREFIX, Source, arguments_source, file_source, variables_source
+from faultware.core.guards import Guard  # noqa: TC001
 from faultware.core.matching import PathMatch  # noqa: TC001
 from faultware.core.rules import Rule  # noqa: TC001
 from faultware.errors import ConfigurationError, RuleError, SettingsError
@@ -101,6 +103,24 @@ class Settings(BaseSettings):
     )
     max_percentage: Annotated[float, Read(values.read_share, "`50` or `50%`; below 1 only with its sign: `0.5%`")] = (
         Field(default=100.0, description="The largest share of matching requests that is faulted, all rules together.")
+    )
+    max_faults: Annotated[int | None, Read(values.read_bound, "a whole number, 0 or more")] = Field(
+        default=None, description="How many requests are faulted in all, since the switch was armed, in each process."
+    )
+    max_faults_per_minute: Annotated[int | None, Read(values.read_bound, "a whole number, 0 or more")] = Field(
+        default=None, description="How many requests are faulted in any minute, in each process."
+    )
+    max_faults_per_client: Annotated[int | None, Read(values.read_bound, "a whole number, 0 or more")] = Field(
+        default=None, description="How many requests of one address are faulted in any minute, in each process."
+    )
+    max_traffic_percentage: Annotated[
+        float, Read(values.read_share, "`50` or `50%`; below 1 only with its sign: `0.5%`")
+    ] = Field(default=100.0, description="The largest share of all requests that is faulted, in each process.")
+    abort_when: Annotated[tuple[Guard, ...], Read(read_guards, "guards, separated by `;`")] = Field(
+        default=(), description="Limits at which the switch kills itself: `error_share > 5%; p99 > 2s`."
+    )
+    prometheus_url: Annotated[str, Read(values.read_url, "an http or https address")] = Field(
+        default="", description="Where guards ask their queries: the root of Prometheus' HTTP interface."
     )
     seed: Annotated[int | None, Read(values.read_whole, "a whole number")] = Field(
         default=None, description="Makes every decision repeatable, in every process. Not set: dice."

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from faultware.config.documents import read_rules, read_text
 from faultware.config.files import read_file
@@ -133,6 +134,24 @@ def read_hosts(value: object) -> tuple[str, ...]:
             hint = f"write {port[1][:60]} without the port" if port else "a name alone, such as api.example.com, or *"
             raise RuleError(f"{shown(host)} is not a host name", hint=hint)
     return hosts
+
+
+def read_url(value: object) -> str:
+    """An address of http or https, without user and password; a blank one is none."""
+    text = _text(value).strip()
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        is_possible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_possible = False
+    else:
+        if parts.username is not None or parts.password is not None:
+            raise RuleError("the address holds a user or a password", hint="leave it out")
+    if not is_possible or not text.isprintable() or " " in text:
+        raise RuleError(f"{shown(text)} is no address", hint="such as http://prometheus:9090")
+    return text
 
 
 def read_exclude(value: object) -> tuple[PathMatch, ...]:

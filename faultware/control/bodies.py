@@ -87,6 +87,11 @@ PARSE: Final = Fields(
     required="rules",
     example={"rules": "/payments 10% abort 503"},
 )
+GUARDS: Final = Fields(
+    {"abort_when": {"type": "string", "description": "Guards, separated by `;` or line breaks; blank: none."}},
+    required="abort_when",
+    example={"abort_when": "error_share > 5%; p99 > 2s"},
+)
 EXPLAIN: Final = Fields(
     {
         "method": {"type": "string", "default": "GET"},

@@ -36,6 +36,7 @@ class Operations:
     """
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         self._settings = service.settings
         self._injector = service.injector
         self._switch = service.injector.switch
@@ -92,6 +93,20 @@ class Operations:
         snapshot = self._switch.replace_rules(rules, if_version=self._if_match(request), **_deed(request))
         self._changed(request, snapshot)
         return Answer({"rules": self._switch.documents(snapshot)}, version=snapshot.version)
+
+    def get_guards(self, request: ControlRequest, _name: str) -> Answer:
+        """The limits at which faults stop by themselves, and what this worker measured last."""
+        return self._guards(self._switch.store.read())
+
+    def put_guards(self, request: ControlRequest, _name: str) -> Answer:
+        """Replace all guards, in every worker."""
+        from faultware.config.guardlines import read_guards  # noqa: PLC0415  (needed here only)
+
+        guards = read_guards(bodies.GUARDS.read(request)["abort_when"])
+        self._service.watch.check(guards)
+        snapshot = self._switch.replace_guards(guards, **_deed(request))
+        self._refresh()
+        return self._guards(snapshot)
 
     def get_rule(self, request: ControlRequest, name: str) -> Answer:
         """One rule."""
@@ -183,6 +198,7 @@ class Operations:
             "dry_run": self._settings.dry_run,
             "max_active_faults": self._settings.max_active_faults,
             "held": len(self._injector.holding),
+            "guards": self._service.watch.document(),
             "reload_successful": readings.last_reload_successful,
             "store": self._switch.store.url,
             "worker": _worker(),
@@ -191,6 +207,12 @@ class Operations:
         if warning:
             data["warning"] = warning
         return Answer(data, version=snapshot.version)
+
+    def _guards(self, snapshot: Snapshot) -> Answer:
+        watch = self._service.watch
+        texts = snapshot.abort_when
+        in_force = list(map(str, watch.startup)) if texts is None else list(texts)
+        return Answer({"abort_when": in_force, "measured": watch.document()}, version=snapshot.version)
 
     def _rule(self, snapshot: Snapshot, name: str, status: HTTPStatus) -> Answer:
         for document in self._switch.documents(snapshot):

@@ -92,6 +92,8 @@ ROUTES: Final = (
         refusals=(404, 409, 412),
         takes_tag=True,
     ),
+    Route("GET", "/guards", Operations.get_guards, {200: shapes.GUARDS}),
+    Route("PUT", "/guards", Operations.put_guards, {200: shapes.GUARDS}, bodies.GUARDS, refusals=(409,)),
     Route("POST", "/parse", Operations.parse, {200: shapes.PARSED}, bodies.PARSE, role=Role.VIEW),
     Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN, role=Role.VIEW),
     Route("GET", "/events", Operations.events, {200: shapes.EVENTS}, query={"since": _SINCE}, refusals=(400,)),

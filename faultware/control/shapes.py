@@ -51,6 +51,7 @@ _STATE: Final = {"enum": ["armed", "killed"]}
 _MEANS: Final = {"enum": ["native", "socket", "impossible"]}
 _WORKER: Final = _object({"host": _TEXT, "pid": _WHOLE})
 
+_MEASURED: Final = _object({"guard": _TEXT, "value": {"type": ["number", "null"]}, "shown": _PERHAPS})
 _ALWAYS: Final = {"state": _STATE, "rules": _WHOLE, "active_faults": _WHOLE, "version": _WHOLE}
 _REPORTED: Final = _object(
     {
@@ -73,6 +74,7 @@ _STATUS: Final = _object(
         "dry_run": _FLAG,
         "max_active_faults": _WHOLE,
         "held": _WHOLE,
+        "guards": _list(_MEASURED),
         "reload_successful": _FLAG,
         "store": _TEXT,
         "worker": _WORKER,
@@ -106,7 +108,7 @@ _DEED: Final = _object(
         "at": _TIME,
         "actor": _TEXT,
         "origin": _TEXT,
-        "action": {"enum": ["kill", "arm", "put_rules", "put_rule", "delete_rule"]},
+        "action": {"enum": ["kill", "arm", "put_rules", "put_rule", "delete_rule", "put_guards"]},
         "detail": _TEXT,
         "version_before": _WHOLE,
         "version_after": _WHOLE,
@@ -147,6 +149,11 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 STATUS: Final = Shape("The state of the switch, and of the worker that answers.", _ref("Status"), has_tag=True)
 RULES: Final = Shape("All rules in force.", _object({"rules": _list(_ref("Rule"))}), has_tag=True)
+GUARDS: Final = Shape(
+    "The guards in force, and what the worker that answers measured last.",
+    _object({"abort_when": _list(_TEXT), "measured": _list(_MEASURED)}),
+    has_tag=True,
+)
 RULE: Final = Shape("The rule.", _ref("Rule"), has_tag=True)
 NEW_RULE: Final = Shape("The rule, which is new.", _ref("Rule"), has_tag=True)
 GONE: Final = Shape("The rule is gone.")

@@ -12,8 +12,11 @@ from faultware.config.tokens import read_key_file
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.sampling import Dice
+from faultware.errors import RuleError
 from faultware.runtime.capabilities import Capabilities
+from faultware.runtime.caps import Budgets, Caps
 from faultware.runtime.exceptions import Exceptions
+from faultware.runtime.guard import Watch
 from faultware.runtime.injector import Injector
 from faultware.runtime.servers import running
 from faultware.runtime.signed import SignedRequests
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from faultware.config.settings import Settings
+    from faultware.core.guards import Guard
     from faultware.core.matching import PathMatch
     from faultware.core.rules import Rule
     from faultware.runtime.exceptions import Registration
@@ -41,11 +45,12 @@ _log = logging.getLogger("faultware")
 
 
 class Options(TypedDict, total=False):
-    """What both middlewares take as keyword arguments; all but the last five have a variable that wins over them.
+    """What both middlewares take as keyword arguments; all but the last six have a variable that wins over them.
 
     See docs/reference/settings.md for the settings. `rules` is the one-line form, a `pathlib.Path` of a file, or `Rule`
-    objects. `exceptions` are those that `raise` may throw; `registry` is the Prometheus registry, if not the default
-    one. `clock` (monotonic seconds), `random` (an even draw from [0, 1)) and `environ` are for tests.
+    objects. `exceptions` are those that `raise` may throw; `health` says whether the application is well; `registry` is
+    the Prometheus registry, if not the default one. `clock` (monotonic seconds), `random` (an even draw from [0, 1))
+    and `environ` are for tests.
     """
 
     enabled: bool | str
@@ -56,6 +61,12 @@ class Options(TypedDict, total=False):
     max_active_faults: int
     max_delay: str
     max_percentage: float | str
+    max_faults: int
+    max_faults_per_minute: int
+    max_faults_per_client: int
+    max_traffic_percentage: float | str
+    abort_when: str | Iterable[str | Guard]
+    prometheus_url: str
     seed: int
     dry_run: bool
     store: str
@@ -74,6 +85,7 @@ class Options(TypedDict, total=False):
     allow_instance_faults: bool
     environment: str
     exceptions: Registration
+    health: Callable[[], object]
     registry: CollectorRegistry
     clock: Callable[[], float]
     random: Callable[[], float]
@@ -88,11 +100,13 @@ class Service:
         settings: What was asked for.
         injector: The live object.
         events: What happened in this process lately.
+        watch: The guards.
     """
 
     settings: Settings
     injector: Injector
     events: EventRing
+    watch: Watch
 
 
 def build(options: Options, protocol: Protocol = "") -> Service | None:
@@ -106,6 +120,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         ConfigurationError: Something cannot be used; the service must not start.
     """
     # pydantic-settings loads asyncio and takes longer than all the rest: not before somebody builds a middleware.
+    from faultware.config.guardlines import read_guards  # noqa: PLC0415
     from faultware.config.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(
@@ -137,20 +152,41 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         exceptions=exceptions,
         observers=(events, LogObserver(clocks.monotonic)),
         clocks=clocks,
-        max_active_faults=settings.max_active_faults,
+        caps=Caps(_budgets(settings), clocks.monotonic),
         dry_run=settings.dry_run,
         metrics=_metrics(options.get("registry")),
         grace_seconds=settings.store_grace,
     )
     if isinstance(key, WatchedFile):
         injector.chores.append(key.tend)
+    try:
+        watch = Watch(
+            settings.abort_when,
+            read=read_guards,
+            health=options.get("health"),
+            prometheus_url=settings.prometheus_url,
+            has_loop=protocol != "wsgi",
+        )
+    except RuleError as error:
+        raise error.inside("abort_when") from None
+    injector.chores.append(watch.tick)
     injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
     _announce(settings, injector)
-    return Service(settings, injector, events)
+    return Service(settings, injector, events, watch)
 
 
 _MOST_ANNOUNCED: Final = 10
-_NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "random", "registry"})
+_NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "health", "random", "registry"})
+
+
+def _budgets(settings: Settings) -> Budgets:
+    return Budgets(
+        settings.max_active_faults,
+        total=settings.max_faults,
+        per_minute=settings.max_faults_per_minute,
+        per_client=settings.max_faults_per_client,
+        traffic_percentage=settings.max_traffic_percentage,
+    )
 
 
 def _signing_key(settings: Settings) -> WatchedFile[str] | str | None:

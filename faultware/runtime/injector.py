@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 import weakref
-from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from faultware.core.faults import Kill
@@ -18,10 +17,11 @@ from faultware.core.ruleset import RuleSet
 from faultware.runtime.holding import Holding
 from faultware.runtime.instances import Instances
 from faultware.runtime.refresher import Refresher
+from faultware.runtime.reporter import Reporter
+from faultware.runtime.traffic import Traffic
 from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
 from faultware.runtime.view import View
 from faultware.state.store import KILLED
-from faultware.telemetry.events import FaultInjected, InternalError
 from faultware.telemetry.readings import Readings
 
 if TYPE_CHECKING:
@@ -33,16 +33,17 @@ if TYPE_CHECKING:
     from faultware.core.plan import Injection, Plan
     from faultware.core.request import Request
     from faultware.core.ruleset import LiveRule
+    from faultware.runtime.caps import Caps
     from faultware.runtime.exceptions import Exceptions
     from faultware.runtime.switch import Clocks, Switch
     from faultware.state.store import Snapshot
-    from faultware.telemetry.events import Event, Observer
+    from faultware.telemetry.events import Observer
     from faultware.telemetry.prometheus import Metrics
 
 _log = logging.getLogger("faultware")
 
 
-class Injector:
+class Injector(Reporter):
     """Decides for each request, and keeps the rules up to date.
 
     Args:
@@ -52,7 +53,7 @@ class Injector:
         exceptions: What `raise` throws.
         observers: Hear of everything that happens.
         clocks: The times.
-        max_active_faults: How many requests may be faulted at the same time in this process.
+        caps: How many requests may be faulted in this process.
         dry_run: Decide and count, but do nothing.
         metrics: Told of delays, and asked to flush what was counted.
         grace_seconds: How long rules outlive the last answer of the store.
@@ -67,29 +68,27 @@ class Injector:
         exceptions: Exceptions,
         observers: Sequence[Observer],
         clocks: Clocks,
-        max_active_faults: int,
+        caps: Caps,
         dry_run: bool,
         metrics: Metrics,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
+        super().__init__(observers, clocks, metrics)
         self.switch = switch
         self.exemptions = exemptions
         self.exceptions = exceptions
-        self.observers = tuple(observers)
-        self.clocks = clocks
         self.holding = Holding()
-        self.metrics = metrics
-        self.max_active_faults = max_active_faults
+        self.caps = caps
+        self.leave = caps.leave
         self.dry_run = dry_run
-        self.active_faults = 0
+        self.traffic = Traffic(clocks.monotonic)
+        # Hands something to the event loop of this process, where there is one.
+        self.pulse: Callable[[Callable[[], object]], object] | None = None
         # The file, too: whoever blocks a process under gevent blocks the refresher that would look for it.
         self.instances = Instances(
             lambda: switch.killed or switch.kill_file_exists() or switch.store.age_seconds > grace_seconds,
             engine.limits.max_delay_seconds,
         )
-        self.internal_errors: Counter[str] = Counter()
-        # Requests to the control endpoint that were not let in, by reason.
-        self.refusals: Counter[str] = Counter()
         # What others have the refresher's thread do each time. They are given the injector, and must not hold it.
         self.chores: list[Callable[[Injector], None]] = []
         self.last_reload: tuple[bool, float] = (True, clocks.wall())
@@ -147,34 +146,29 @@ class Injector:
             injection.live.tally.suppressed["impossible"] += 1
         return plan.without(refused) if refused else plan
 
-    def enter(self, plan: Plan) -> bool:
-        """Claim a place among the active faults; False: there is none, and the request passes."""
-        with self._lock:
-            if self.active_faults < self.max_active_faults:
-                self.active_faults += 1
-                return True
+    def enter(self, plan: Plan, request: Request | None = None) -> bool:
+        """Claim a place among the faults that the caps allow; False: there is none, and the request passes."""
+        reason = self.caps.enter("" if request is None else request.client, self.traffic.requests)
+        if not reason:
+            return True
         for injection in plan.injections:
-            injection.live.tally.suppressed["max_active"] += 1
+            injection.live.tally.suppressed[reason] += 1
         return False
 
-    def leave(self) -> None:
-        """Give the place back."""
-        with self._lock:
-            self.active_faults -= 1
+    def measures(self, view: View) -> bool:
+        """Whether a request that sees a measured view is measured. When enough of them are, the view is no more."""
+        if self.traffic.wants():
+            return True
+        if self.view is view:
+            self.view = view.other()
+        return False
 
-    def injected(self, injection: Injection, request: Request) -> None:
-        """Note that a fault begins."""
-        try:
-            injection.live.tally.injected[injection.kind] += 1
-            if injection.kind == "delay":
-                self.metrics.observe_delay(injection.live.rule.name, injection.delay_seconds)
-            self._tell_fault(injection, request, dry_run=False)
-        except Exception as error:  # noqa: BLE001  (counting must not break the request)
-            self.failed("observe", error)
-
-    def withdrawn(self, injection: Injection, reason: str) -> None:
-        """Note that a fault that was chosen does not come about."""
-        injection.live.tally.suppressed[reason] += 1
+    def measure(self) -> None:
+        """Measure requests again, for a while."""
+        self.traffic.grant()
+        view = self.view
+        if not (view.is_idle or view.is_measured):
+            self.view = view.other()
 
     def act(self, injection: Injection, request: Request) -> bool:
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
@@ -192,11 +186,6 @@ class Injector:
             self.failed("instance", error)
         return True
 
-    def spare(self, injection: Injection, request: Request, reason: str) -> None:
-        """Say what would have been done, and count why it is not."""
-        self.withdrawn(injection, reason)
-        self._tell_fault(injection, request, dry_run=True)
-
     def hang_seconds(self, asked: float | None) -> float:
         """How long a hang lasts: what its rule says, but never longer than any delay may."""
         return self._max_delay_seconds if asked is None else min(asked, self._max_delay_seconds)
@@ -207,19 +196,6 @@ class Injector:
             self._refresher.wake()
         if self.is_stopped:
             release()
-
-    def failed(self, stage: str, error: BaseException) -> None:
-        """Note a failure of our own."""
-        self.internal_errors[stage] += 1
-        self.tell(InternalError(self.clocks.wall(), stage, f"{type(error).__name__}: {error}"))
-
-    def tell(self, event: Event) -> None:
-        """Let every observer know; what they raise is counted and goes no further."""
-        for observer in self.observers:
-            try:
-                observer.notice(event)
-            except Exception:  # noqa: BLE001  (an observer must not break the request)
-                self.internal_errors["observe"] += 1
 
     # The way of the state.
 
@@ -272,6 +248,11 @@ class Injector:
         self.is_cut = False
         self.view = self._idle
 
+    @property
+    def active_faults(self) -> int:
+        """How many requests are being faulted now."""
+        return self.caps.active
+
     def readings(self) -> Readings:
         """What metrics and status show."""
         _, rules = self.loaded
@@ -286,6 +267,7 @@ class Injector:
             last_reload_at=self.last_reload[1],
             internal_errors=dict(self.internal_errors),
             refusals=dict(self.refusals),
+            trips=dict(self.trips),
         )
 
     def live_rules(self) -> Sequence[LiveRule]:
@@ -336,27 +318,15 @@ class Injector:
         if impossible:
             _log.warning("not possible under %s: %s", self.switch.capabilities.server, "; ".join(impossible))
 
-    def _tell_fault(self, injection: Injection, request: Request, *, dry_run: bool) -> None:
-        self.tell(
-            FaultInjected(
-                at=self.clocks.wall(),
-                rule=injection.live.rule.name,
-                fault=injection.kind,
-                method=request.method,
-                path=request.path,
-                delay_seconds=injection.delay_seconds,
-                dry_run=dry_run,
-            )
-        )
-
     def after_fork(self) -> None:
         """In a forked child: nobody is held here, no thread runs here, and the view waits for the first request."""
         self.holding = Holding()
         self._lock = threading.Lock()
         self._refresher = None
         self._process = 0
-        self.active_faults = 0
-        self.instances.after_fork()
+        self.pulse = None
+        for part in (self.caps, self.traffic, self.instances):
+            part.after_fork()
         self.view = self._idle
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faultware.core.exemptions import Exemptions
+    from faultware.core.guards import Guard
     from faultware.core.rules import Rule
     from faultware.core.ruleset import Asking
     from faultware.runtime.exceptions import Exceptions
@@ -170,6 +171,12 @@ class Switch:
             return self.store.update(ended)
         except _NotDue:
             return None
+
+    def replace_guards(self, guards: Sequence[Guard], *, actor: str = "", origin: str = "") -> Snapshot:
+        """Put these guards in the place of all others, in every process."""
+        texts = tuple(map(str, guards))
+        deed = self._deed(actor, origin, "put_guards", "; ".join(texts))
+        return self.store.update(lambda before: noted(replace(before, abort_when=texts), deed))
 
     def replace_rules(
         self, rules: Sequence[Rule], *, if_version: int | None = None, actor: str = "", origin: str = ""

@@ -22,9 +22,11 @@ class View:
     """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
 
     __slots__ = (
+        "_other",
         "has_more",
         "header_names",
         "is_idle",
+        "is_measured",
         "known",
         "quiet",
         "raw_header_names",
@@ -33,14 +35,17 @@ class View:
         "word",
     )
 
-    def __init__(self, word: int, rules: RuleSet) -> None:
+    def __init__(self, word: int, rules: RuleSet, *, is_measured: bool = False) -> None:
         self.word = word
         self.rules = rules
+        # While it is, no request takes a fast way: each is looked at, and may be measured.
+        self.is_measured = is_measured
+        self._other: View | None = None
         # Without rules in force only the control endpoint is to be looked for.
         self.is_idle = not rules.counted
         # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
-        self.quiet: dict[str, bool] = {} if rules.has_query or rules.has_raw else rules.quiet
+        self.quiet: dict[str, bool] = {} if is_measured or rules.has_query or rules.has_raw else rules.quiet
         # Where the path alone decides which rules are asked: the second fastest way.
         has_fields = names or rules.has_query or rules.has_raw
         self.known: dict[str, tuple[LiveRule, ...]] = {} if has_fields else rules.known
@@ -52,3 +57,10 @@ class View:
         self.raw_header_names = frozenset(name.encode("latin-1") for name in names)
         # Whether a quiet path is not the last word under ASGI: a header may bring a rule in, or it may be a WebSocket.
         self.has_more = has_websockets or bool(names)
+
+    def other(self) -> View:
+        """The same view for requests that are measured, or for requests that are not."""
+        if self._other is None:
+            self._other = View(self.word, self.rules, is_measured=not self.is_measured)
+            self._other._other = self  # noqa: SLF001  (of the same class)
+        return self._other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from faultware.state.store import Deed, Planned, Snapshot, StoredRule
 
@@ -47,12 +47,21 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         # A state that an earlier version has written has none.
         deeds=tuple(map(_deed, data.get("deeds", ()))),
         plans=tuple(map(_planned, data.get("plans", ()))),
+        abort_when=_texts(data.get("abort_when")),
     )
 
 
 def _deed(data: Mapping[str, Any]) -> Deed:
     texts = {name: str(data[name]) for name in ("actor", "origin", "action", "detail")}
     return Deed(at=_time(data["at"]), before=_version(data["before"]), **texts)
+
+
+def _texts(data: object) -> tuple[str, ...] | None:
+    if data is None:
+        return None
+    if not isinstance(data, list):
+        raise TypeError
+    return tuple(str(item) for item in cast("list[object]", data))
 
 
 def _planned(data: Mapping[str, Any]) -> Planned:

@@ -88,6 +88,7 @@ class Snapshot:
         changed_at: Wall-clock time of the last kill or arm.
         actor: Who did that.
         reason: Why, in the actor's words.
+        abort_when: The guards that arrived at run time; None: every process has those of its start.
         deeds: The last changes, the newest last. The version that a deed led to is the next one's `before`, or this
             snapshot's.
     """
@@ -102,6 +103,7 @@ class Snapshot:
     reason: str = ""
     deeds: tuple[Deed, ...] = ()
     plans: tuple[Planned, ...] = ()
+    abort_when: tuple[str, ...] | None = None
 
 
 class Signal(Protocol):

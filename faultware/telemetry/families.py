@@ -44,6 +44,7 @@ class Families:
         self.rolls = _counter("rule_rolls", "Requests for which a rule rolled its dice.", "rule")
         self.suppressed = _counter("faults_suppressed", "Faults that did not come about.", "rule", "reason")
         self.errors = _counter("internal_errors", "Failures of faultware's own; the request passed.", "stage")
+        self.trips = _counter("guard_trips", "Guards that killed the switch.", "guard")
         self.refusals = _counter("refusals", "Requests to the control endpoint that were not let in.", "reason")
         self._delays = Histogram(
             PREFIX + "injected_delay_seconds", "Delays that were injected.", ("rule",), registry=None, buckets=_BUCKETS
@@ -125,6 +126,7 @@ class Families:
             self._delays,
             self.errors,
             self.refusals,
+            self.trips,
             self._build,
         )
 

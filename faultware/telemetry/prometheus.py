@@ -161,6 +161,7 @@ class Metrics(ForkAware):
                 readings = source.readings()
                 watched.errors = dict(readings.internal_errors)
                 watched.refusals = dict(readings.refusals)
+                watched.trips = dict(readings.trips)
                 self._enter(readings.live)
             self._enter(watched.live)
         for tally, flushed in self._flushed.items():
@@ -172,6 +173,7 @@ class Metrics(ForkAware):
         for watched, readings in seen:
             self._count_own(self._families.errors, readings.internal_errors, watched.errors)
             self._count_own(self._families.refusals, readings.refusals, watched.refusals)
+            self._count_own(self._families.trips, readings.trips, watched.trips)
             self._enter(readings.live)
         for tally, flushed in self._flushed.items():
             self._count(flushed, tally)
@@ -281,13 +283,14 @@ class Metrics(ForkAware):
 class _Watched:
     """A source, and what it showed at the last flush."""
 
-    __slots__ = ("errors", "live", "refusals", "source")
+    __slots__ = ("errors", "live", "refusals", "source", "trips")
 
     def __init__(self, source: Source) -> None:
         self.source: Callable[[], Source | None] = weakref.ref(source)
         self.live: Sequence[LiveRule] = ()
         self.errors: dict[str, int] = {}
         self.refusals: dict[str, int] = {}
+        self.trips: dict[str, int] = {}
 
 
 class _Flushed:

@@ -24,6 +24,7 @@ class Readings:
         last_reload_successful: Whether the last reload of the configuration went well.
         last_reload_at: Wall-clock time, in seconds, of the last reload that went well.
         internal_errors: Failures of faultware's own since the source began, by stage.
+        trips: How often a guard killed the switch since the source began, by what it measures.
         refusals: Requests to the control endpoint that were not admitted since the source began, by reason.
     """
 
@@ -36,6 +37,7 @@ class Readings:
     last_reload_at: float
     internal_errors: Mapping[str, int]
     refusals: Mapping[str, int] = field(default_factory=dict[str, int])
+    trips: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Source(Protocol):

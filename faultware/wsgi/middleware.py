@@ -7,6 +7,7 @@ on untouched, so that the server's own short cuts for it go on working.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from faultware.control.service import mount
@@ -15,6 +16,7 @@ from faultware.runtime.build import build
 from faultware.runtime.routing import route_of
 from faultware.wsgi.acting import Act
 from faultware.wsgi.control import answer
+from faultware.wsgi.measuring import measured
 from faultware.wsgi.requests import EnvironRequest, path_info
 from faultware.wsgi.selftest import attempt
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Unpack
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from faultware.core.plan import Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector
@@ -109,11 +112,27 @@ class FaultMiddleware:
                     candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
-        if not candidates or _DECIDED in environ:
+        if not candidates and not view.is_measured:
             return self.app(environ, start_response)
-        environ[_DECIDED] = True
-        request = EnvironRequest(environ, path)
-        plan = injector.decide(view, candidates, request)
-        if plan is None or not injector.enter(plan):
+        is_decided = _DECIDED in environ
+        chosen: tuple[Plan, EnvironRequest] | None = None
+        if candidates and not is_decided:
+            environ[_DECIDED] = True
+            request = EnvironRequest(environ, path)
+            plan = injector.decide(view, candidates, request)
+            chosen = (plan, request) if plan is not None and injector.enter(plan, request) else None
+        if view.is_measured and not is_decided and injector.measures(view):
+            serve = partial(self._serve, injector, chosen, environ)
+            return measured(injector.traffic, serve, start_response, is_injected=chosen is not None)
+        return self._serve(injector, chosen, environ, start_response)
+
+    def _serve(
+        self,
+        injector: Injector,
+        chosen: tuple[Plan, EnvironRequest] | None,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        if chosen is None:
             return self.app(environ, start_response)
-        return Act(self.app, injector, plan, request, environ, start_response, marks=self._mark).answer()
+        return Act(self.app, injector, *chosen, environ, start_response, marks=self._mark).answer()

@@ -44,7 +44,7 @@ def attempt(
     if isinstance(planned, ControlResponse):
         response = Response(planned.body, planned.status, headers=dict(planned.headers))
         return response(environ, start_response)
-    if not injector.enter(planned):
+    if not injector.enter(planned, request):
         return application(environ, start_response)
     return Act(application, injector, planned, request, environ, start_response, marks=is_marked).answer()
 

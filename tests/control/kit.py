@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from faultware.config.guardlines import read_guards
 from faultware.config.settings import load_settings
 from faultware.control.messages import ControlRequest
 from faultware.control.service import Control, mount
 from faultware.core.engine import Limits
 from faultware.runtime.build import Service
+from faultware.runtime.guard import Watch
 from faultware.telemetry.events import EventRing
 from tests.runtime.kit import Heard, Time, make_injector
 
@@ -122,5 +124,7 @@ def open_desk(rules="", *, store=None, kill_file=None, time=None, limits=None, e
     )
     events = EventRing()
     injector.observers = (events, heard)
-    service = Service(loaded, injector, events)
+    watch = Watch(loaded.abort_when, read=read_guards)
+    injector.chores.append(watch.tick)
+    service = Service(loaded, injector, events, watch)
     return Desk(mount(service), service, time, heard)

@@ -201,7 +201,7 @@ def test_who_has_no_token_does_not_learn_which_names_are_allowed(desk):
 def test_without_a_token_there_is_no_endpoint():
     desk = open_desk()
     settings = desk.service.settings.model_copy(update={"control_token": None})
-    assert mount(Service(settings, desk.injector, desk.service.events)) is None
+    assert mount(Service(settings, desk.injector, desk.service.events, desk.service.watch)) is None
 
 
 @pytest.mark.parametrize(

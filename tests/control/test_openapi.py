@@ -71,6 +71,9 @@ def test_the_rules_are_described_by_the_schema_of_the_document_form():
 
 ASKED = [
     ("GET", "/status", None),
+    ("GET", "/guards", None),
+    ("PUT", "/guards", {"abort_when": "p99 > 2s; memory > 512MiB"}),
+    ("PUT", "/guards", {"abort_when": "p98 > 2s"}),
     ("POST", "/kill", None),
     ("POST", "/kill", {"reason": "slow"}),
     ("POST", "/arm", {"for": "10m"}),

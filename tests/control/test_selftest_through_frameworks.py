@@ -8,6 +8,7 @@ import pytest
 
 from faultware import InjectedDisconnect
 from faultware.control.selftest import BODY, ECHO, READ, UNKNOWN_LENGTH
+from faultware.runtime.caps import Budgets
 from tests.control.test_through_frameworks import AUTHORIZED, SERVICES, asking, control
 
 PATH = "/_faultware/selftest"
@@ -80,7 +81,7 @@ def test_at_the_cap_on_active_faults_the_known_answer_comes_untouched(service):
         if getattr(middleware, "middleware_stack", None) is None:
             attempt(service, "abort+503")  # Starlette builds its stack at the first request
         middleware = middleware.middleware_stack.app if hasattr(middleware, "middleware_stack") else middleware.app
-    middleware._injector.max_active_faults = 0
+    middleware._injector.caps.budgets = Budgets(0)
     status, headers, body = attempt(service, "abort+503")
     assert (status, body) == (200, BODY)
     assert "faultware-fault" not in headers

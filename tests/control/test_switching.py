@@ -42,6 +42,7 @@ def test_the_status_says_what_is_so(desk):
         "dry_run": False,
         "max_active_faults": 100,
         "held": 0,
+        "guards": [],
         "reload_successful": True,
         "store": "memory:",
         "worker": {"host": socket.gethostname(), "pid": os.getpid()},

@@ -28,7 +28,13 @@ def desk():
 
 # Roles.
 
-BODIES = {"/rules": [RULE], "/rules/{name}": RULE, "/parse": {"rules": "/a 1% abort 503"}, "/explain": {}}
+BODIES = {
+    "/rules": [RULE],
+    "/rules/{name}": RULE,
+    "/guards": {"abort_when": ""},
+    "/parse": {"rules": "/a 1% abort 503"},
+    "/explain": {},
+}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")

@@ -12,6 +12,7 @@ from faultware.core.request import Request
 from faultware.core.sampling import Dice
 from faultware.errors import StoreError
 from faultware.runtime.capabilities import Capabilities
+from faultware.runtime.caps import Budgets, Caps
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.injector import Injector
 from faultware.runtime.switch import Clocks, Switch
@@ -135,7 +136,7 @@ def make_injector(
         exceptions=Exceptions(exceptions),
         observers=[heard] if heard else [],
         clocks=time.clocks,
-        max_active_faults=most,
+        caps=Caps(Budgets(most), time.clocks.monotonic),
         dry_run=dry_run,
         metrics=Metrics.on(CollectorRegistry()),
         grace_seconds=grace,

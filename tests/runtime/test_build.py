@@ -63,7 +63,7 @@ def test_every_setting_arrives(tmp_path):
     injector = service.injector
     assert injector.switch.killed
     assert [path.value for path in injector.exemptions.excluded] == ["/pay/free"]
-    assert injector.max_active_faults == 7
+    assert injector.caps.budgets.active == 7
     assert injector.hang_seconds(None) == 2.0
     assert injector._engine.limits.max_percentage == 40
     assert injector._engine._dice._seed == 5
@@ -92,7 +92,7 @@ def test_the_same_settings_arrive_from_the_environment(tmp_path):
     injector = service.injector
     assert injector.switch.killed
     assert [entry.rule.name for entry in injector.live_rules()] == ["other"]
-    assert (injector.max_active_faults, injector.hang_seconds(None), injector.dry_run) == (7, 2.0, True)
+    assert (injector.caps.budgets.active, injector.hang_seconds(None), injector.dry_run) == (7, 2.0, True)
     assert injector.switch.store.url == f"file:{tmp_path}/state"
     assert "0123456789abcdef" not in repr(service)
 

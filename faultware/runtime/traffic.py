@@ -1,0 +1,80 @@
+"""What the service answers, measured on a sample of its requests.
+
+Measuring every request would cost every request. So each tick of the refresher grants an allowance, and measuring ends
+when it is used up: a quiet service is measured whole, a busy one at a bounded cost. Requests are measured while the
+view they see says so; see `View.is_measured`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from faultware.core.guards import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# So many answers of every quarter of a second are measured, in each process.
+ALLOWANCE: Final = 50
+MAX_KEPT: Final = 20_000
+
+
+class Traffic:
+    """The last answers of this process.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        # Whether all requests are measured, whatever it costs: some numbers cannot be had from a sample.
+        self.is_whole = False
+        self.in_flight = 0
+        # Requests that were measured since the switch was armed.
+        self.requests = 0
+        self._answers: deque[Answered] = deque(maxlen=MAX_KEPT)
+        self._left = 0
+        self._lock = threading.Lock()
+
+    def grant(self) -> None:
+        """A tick has begun."""
+        self._left = ALLOWANCE
+
+    def wants(self) -> bool:
+        """Whether one more answer is to be measured; counts it off."""
+        self._left -= 1
+        return self.is_whole or self._left >= 0
+
+    def begin(self) -> None:
+        """A measured request has come."""
+        with self._lock:
+            self.in_flight += 1
+            self.requests += 1
+
+    def end(self) -> None:
+        """A measured request is over."""
+        with self._lock:
+            self.in_flight -= 1
+
+    def note(self, seconds: float, status: int, *, is_injected: bool) -> None:
+        """The head of an answer has left, or will never; status 0."""
+        self._answers.append(Answered(self.clock(), seconds, status >= 500 or status == 0, is_injected))
+
+    def since(self, seconds: float) -> list[Answered]:
+        """The answers of the last so many seconds."""
+        after = self.clock() - seconds
+        return [answer for answer in tuple(self._answers) if answer.at > after]
+
+    def forget(self) -> None:
+        """Begin anew: what tripped a guard must not trip it again at once."""
+        self._answers.clear()
+        self.requests = 0
+
+    def after_fork(self) -> None:
+        """In a forked child: what was measured is the parent's."""
+        self._lock = threading.Lock()
+        self.in_flight = self.requests = 0
+        self._answers.clear()
