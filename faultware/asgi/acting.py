@@ -82,12 +82,13 @@ async def inject(
             if plan.delay_seconds:
                 ending = await hold(injector, plan.delay_seconds, ahead)
             if ending is Ending.OVER:
-                done = tuple(
-                    injection
-                    for injection in done
-                    if injection.fault.phase is Phase.DELAY or injector.act(injection, request)
-                )
-                if plan.ending is not None or plan.after:
+                if done:
+                    done = tuple(one for one in done if one.fault.phase is Phase.DELAY or injector.act(one, request))
+                last = plan.ending
+                if last is not None and last.fault.needs not in _NEEDS_LINE:
+                    done = (*done, last)
+                    ending = await _end(app, injector, last, request, scope, ahead, send, mark(done) * is_marked)
+                elif last is not None or plan.after:
                     act = Act(app, injector, plan, request, scope, ahead, send, done, is_marked=is_marked)
                     ending = await act()
                     done = act.done
@@ -106,8 +107,42 @@ async def inject(
         ahead.close()
 
 
+async def _end(
+    app: ASGIApp,
+    injector: Injector,
+    last: Injection,
+    request: ScopeRequest,
+    scope: Scope,
+    ahead: ReadAhead,
+    send: Send,
+    marks: str,
+    line: Line | None = None,
+) -> Ending | None:
+    """Do what ends the request. None: it is answered; else how it came that its hang did not end it."""
+    injector.injected(last, request)
+    match last.fault:
+        case Abort() as fault:
+            if fault.after:
+                await app(scope, ahead, lose)
+            await abort(send, request, fault, marks)
+        case RateLimit() as fault:
+            await abort(send, request, fault.answer(last.retry_after_seconds), marks)
+        case Raise(exception=name):
+            raise injector.exceptions.make(name)
+        case Hang(duration_seconds=seconds):
+            ending = await hold(injector, injector.hang_seconds(seconds), ahead)
+            if ending is not Ending.OVER:
+                return ending
+            await abort(send, request, HANG_OVER, marks)
+        case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
+            await cast("Line", line).end(fault)
+        case unknown:
+            raise TypeError(f"{unknown.kind} does not end a request")
+    return None
+
+
 class Act:
-    """What is done in the handler's place, or after it.
+    """What needs the request's connection or its response.
 
     Args:
         app: The application.
@@ -147,9 +182,6 @@ class Act:
 
     async def __call__(self) -> Ending | None:
         """Do it. None: the request is answered; else the application is to be called, unless the client has gone."""
-        ending = self._plan.ending
-        if ending is not None and ending.fault.needs not in _NEEDS_LINE:
-            return await self._end(ending, None)
         stream = feed(self._ahead, self._injector)
         try:
             with self._line(stream) or nullcontext() as line:
@@ -179,39 +211,18 @@ class Act:
             self._injector.withdrawn(injection, "impossible")
         return self._plan.without(refused) if refused else self._plan
 
-    async def _end(self, injection: Injection, line: Line | None) -> Ending | None:
-        """Do what ends the request."""
-        injector = self._injector
-        injector.injected(injection, self._request)
-        self.done = (*self.done, injection)
-        match injection.fault:
-            case Abort() as fault:
-                if fault.after:
-                    await self._app(self._scope, self._ahead, lose)
-                await self._answer(fault)
-            case RateLimit() as fault:
-                await self._answer(fault.answer(injection.retry_after_seconds))
-            case Raise(exception=name):
-                raise injector.exceptions.make(name)
-            case Hang(duration_seconds=seconds):
-                ending = await hold(injector, injector.hang_seconds(seconds), self._ahead)
-                if ending is not Ending.OVER:
-                    return ending
-                await self._answer(HANG_OVER)
-            case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
-                await cast("Line", line).end(fault)
-            case unknown:
-                raise TypeError(f"{unknown.kind} does not end a request")
-        return None
-
-    async def _answer(self, fault: Abort) -> None:
-        await abort(self._send, self._request, fault, mark(self.done) if self._is_marked else "")
+    async def _end(self, last: Injection, line: Line | None) -> Ending | None:
+        self.done = (*self.done, last)
+        marks = mark(self.done) * self._is_marked
+        return await _end(
+            self._app, self._injector, last, self._request, self._scope, self._ahead, self._send, marks, line
+        )
 
     async def _serve(self, chosen: Injections, stream: Feed, line: Line | None) -> None:
         """Let the application answer a request, or with a response, that something is done to."""
         injector, clock = self._injector, self._injector.clocks.monotonic
         self.done = (*self.done, *chosen)
-        marks = mark(self.done) if self._is_marked else ""
+        marks = mark(self.done) * self._is_marked
         faults = [injection for injection in chosen if _acts_on_response(injection)]
         for injection in chosen:
             if not _acts_on_response(injection):

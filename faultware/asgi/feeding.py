@@ -161,11 +161,13 @@ class _LoopFeed(Feed):
     in a thousand responses at once, so a wait is one timer and one future.
     """
 
-    __slots__ = ("_is_killed", "_is_pausing", "_loop", "_reading", "_waiters")
+    __slots__ = ("_is_killed", "_is_pausing", "_loop", "_reading", "_slack", "_waiters")
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         super().__init__(receive, injector)
         self._loop = asyncio.get_running_loop()
+        # uvloop rounds to milliseconds, and half of its timers would be early and have to be set again.
+        self._slack = 0.0005 if type(self._loop).__module__ == "uvloop" else 0.0
         self._reading: asyncio.Task[Message] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
         self._is_pausing = 0
@@ -187,7 +189,7 @@ class _LoopFeed(Feed):
     async def pause(self, until: float) -> None:
         self._is_pausing += 1
         try:
-            # More than once where a timer is early (uvloop counts in whole milliseconds) or somebody else is woken.
+            # More than once where a timer is early or somebody else is woken.
             while (left := until - self._clock()) > 0 and not self.is_over:
                 if self._may_read:
                     self._read_on()
@@ -208,7 +210,7 @@ class _LoopFeed(Feed):
 
     async def _woken(self, seconds: float | None) -> None:
         waiter = self._loop.create_future()
-        timer = None if seconds is None else self._loop.call_later(seconds, _settle, waiter)
+        timer = None if seconds is None else self._loop.call_later(seconds + self._slack, _settle, waiter)
         self._waiters.add(waiter)
         try:
             await waiter

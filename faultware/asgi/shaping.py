@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+import anyio
+import anyio.lowlevel
+
 from faultware.asgi.responses import MARK, farewell
 from faultware.asgi.transport import disconnect
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait
@@ -80,6 +83,7 @@ class Shaper:
         if self.is_cut:
             if self._may_raise:
                 raise disconnect()
+            await anyio.lowlevel.checkpoint()  # somebody else has to see that the client has gone
             return
         kind = message["type"]
         if kind == "http.response.start" and self._message is None:

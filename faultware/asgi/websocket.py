@@ -7,6 +7,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 
 from faultware.asgi.feeding import feed
 from faultware.asgi.requests import ScopeRequest
@@ -261,6 +262,8 @@ class Connection:
             await self._send(message)
         elif self._may_raise:
             raise disconnect()
+        else:
+            await anyio.lowlevel.checkpoint()  # somebody else has to see that the client has gone
 
     async def _open(self, message: Message) -> None:
         headers = [*message.get("headers", ())]

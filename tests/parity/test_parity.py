@@ -12,6 +12,7 @@ from tests.clocks import BACKENDS, EventTime, LoopTime
 from tests.parity.acting import ACTING
 from tests.parity.choosing import CHOOSING
 from tests.parity.scenario import Ask, Scenario, Seen
+from tests.parity.shaping import SHAPING
 from tests.wsgi import server as wsgi_server
 
 
@@ -102,6 +103,7 @@ class WsgiSide:
         environ = wsgi_server.environment(
             ask.path, method=ask.method, headers=with_host(ask), query=ask.query, client=ask.client, body=ask.body
         )
+        environ["REMOTE_PORT"] = "50000"  # as a server sets it, which is what this plays
         if ask.leave_after is not None:
             leaves_at = began + ask.leave_after
             environ["waitress.client_disconnected"] = lambda: self.time() >= leaves_at
@@ -128,7 +130,9 @@ def side(request, monkeypatch):
     return side
 
 
-@pytest.mark.parametrize("scenario", [*ACTING, *CHOOSING], ids=lambda scenario: scenario.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "scenario", [*ACTING, *CHOOSING, *SHAPING], ids=lambda scenario: scenario.name.replace(" ", "-")
+)
 def test_both_middlewares_do_the_same(side, scenario):
     draws = iter(scenario.draws)
     random = (lambda: 0.5) if not scenario.draws else draws.__next__
