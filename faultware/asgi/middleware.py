@@ -18,7 +18,7 @@ from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.startup import refuse
 from faultware.asgi.websocket import Handshake, inject_websocket
-from faultware.control.service import mount
+from faultware.control.mounting import mount
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
 from faultware.runtime.routing import route_of
@@ -77,6 +77,7 @@ class FaultMiddleware:
             self._control = mount(service)
             self._landmark = None if self._control is None else self._control.landmark
             self._mark = service.settings.mark_responses
+            self._listens = service.settings.control_listen is not None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection. A plain function, so that passing by costs no coroutine."""
@@ -114,6 +115,9 @@ class FaultMiddleware:
         app = self.app
         kind = scope["type"]
         if kind not in ("http", "websocket"):
+            if kind == "lifespan" and self._listens:
+                # This process is going to serve: whoever wants to stop it need not wait for its first request.
+                injector.current()
             return app(scope, receive, send)
         if view is None:
             view = injector.current()

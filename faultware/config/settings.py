@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from faultware.config import tokens, values
+from faultware.config.addresses import Address, read_address
 from faultware.config.guardlines import read_guards
 from faultware.config.mistakes import seen_from, together
 from faultware.config.sources import PREFIX, Source, arguments_source, file_source, variables_source
@@ -50,7 +51,7 @@ class Read:
 
 def _without_secret(value: object) -> object:
     match value:
-        case SecretStr():
+        case SecretStr() | Address():
             return str(value)
         case tuple() if value and all(isinstance(item, tokens.Token) for item in cast("tuple[object, ...]", value)):
             return [str(item) for item in cast("tuple[tokens.Token, ...]", value)]
@@ -156,6 +157,12 @@ class Settings(BaseSettings):
         tuple[str, ...], Read(values.read_hosts, "host names, separated by commas; `*` is any")
     ] = Field(
         default=(), description="Names under which the control endpoint may be called, besides this machine's own."
+    )
+    control_listen: Annotated[
+        Address | None, Read(read_address, "an IP address and a port, or `unix:` and an absolute path")
+    ] = Field(
+        default=None,
+        description="A socket of its own for the control endpoint, which is then not below the service's own address.",
     )
     fault_signing_key: Annotated[
         SecretStr | None, Read(_secret(tokens.read_key), "at least 32 printable characters without blanks")
@@ -291,6 +298,10 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
         hint = "set FAULTWARE_ALLOW_PRODUCTION=true if they are wanted there"
         message = f"faults are refused in {settings.environment}"
         mistakes.append(SettingsError(message, where=labels["environment"], hint=hint))
+    if settings.control_listen is not None and settings.control_token is None and not settings.control_tokens:
+        hint = "set FAULTWARE_CONTROL_TOKEN, FAULTWARE_CONTROL_TOKENS or one of their files"
+        message = "there is no token, so nobody could use it"
+        mistakes.append(SettingsError(message, where=labels["control_listen"], hint=hint))
     if mistakes:
         raise together(mistakes)
     return settings

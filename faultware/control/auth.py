@@ -91,14 +91,15 @@ class Door:
 
     Args:
         hosts: Names that are allowed, besides those of this machine; `*`: any.
+        own: The address of the endpoint's own socket.
     """
 
     __slots__ = ("_any_host", "_hosts")
 
-    def __init__(self, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, hosts: Iterable[str] = (), own: str = "") -> None:
         hosts = list(hosts)
         self._any_host = "*" in hosts
-        self._hosts = _LOCAL | {name for name in map(_host_name, hosts) if name}
+        self._hosts = _LOCAL | {own} - {""} | {name for name in map(_host_name, hosts) if name}
 
     def allows_host(self, host: str) -> bool:
         """Whether a `Host` header is allowed: a web page that rebinds its own name to this machine is not.

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from faultware.config.tokens import Role
 from faultware.control import selftest
 from faultware.control.attempts import Attempts
-from faultware.control.auth import Door, Keyring
+from faultware.control.auth import Door
 from faultware.control.messages import MAX_BODY, MAX_HEADERS, MAX_TARGET, Problem
 from faultware.control.operations import Operations
 from faultware.control.routes import Table
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faultware.config.tokens import Token
+    from faultware.control.auth import Keyring
     from faultware.control.messages import Answer, ControlRequest, ControlResponse
     from faultware.control.routes import Route
     from faultware.core.plan import Plan
@@ -40,12 +41,6 @@ _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", re.ASCII)
 _T = TypeVar("_T")
 # So many failures from one place are worth a line in the log.
 _NEWS: Final = frozenset({1, 10, 100, 1000, 10_000, 100_000, 1_000_000})
-
-
-def mount(service: Service) -> Control | None:
-    """The control endpoint of a service; None without a token: then nothing is mounted."""
-    keyring = Keyring.of(service.settings)
-    return None if keyring is None else Control(service, keyring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,8 @@ class Control:
         # Stands in every path that a router takes for one of the endpoint's, however it is spelt.
         self.landmark = self._prefix.rpartition("/")[2]
         self._keyring = keyring
-        self._door = Door(service.settings.control_hosts)
+        address = service.settings.control_listen
+        self._door = Door(service.settings.control_hosts, address.host if address and not address.is_any else "")
         self._injector = service.injector
         self._attempts = Attempts(service.injector.clocks.monotonic)
         self._operations = Operations(service)

@@ -75,6 +75,7 @@ class Options(TypedDict, total=False):
     control_token_file: str | Path
     control_tokens: str | Iterable[str]
     control_tokens_file: str | Path
+    control_listen: str
     fault_signing_key: str
     fault_signing_key_file: str | Path
     control_path: str

@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from faultware.control.service import mount
+from faultware.control.mounting import mount
 from faultware.errors import ConfigurationError
 from faultware.runtime.build import build
 from faultware.runtime.routing import route_of

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faultware.config.guardlines import read_guards
 from faultware.config.settings import load_settings
 from faultware.control.messages import ControlRequest
-from faultware.control.service import Control, mount
+from faultware.control.mounting import mount
 from faultware.core.engine import Limits
 from faultware.runtime.build import Service
 from faultware.runtime.guard import Watch
 from faultware.telemetry.events import EventRing
 from tests.runtime.kit import Heard, Time, make_injector
+
+if TYPE_CHECKING:
+    from faultware.control.service import Control
 
 TOKEN = "correct-horse-battery"
 RULE = {"match": {"path": "/pay"}, "percentage": 10, "abort": {"status": 503}}

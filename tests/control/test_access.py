@@ -13,7 +13,7 @@ from faultware.config.tokens import Role, Token, digest
 from faultware.control import auth
 from faultware.control.auth import Keyring
 from faultware.control.messages import ControlRequest
-from faultware.control.service import mount
+from faultware.control.mounting import mount
 from faultware.runtime.build import Service
 from tests.control.kit import TOKEN, open_desk
 

@@ -88,7 +88,7 @@ def test_the_wheel_says_what_it_needs(wheel):
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     needed = {line.partition(";")[0].split(">")[0] for line in metadata.get_all("Requires-Dist") if "extra" not in line}
-    assert needed == {"anyio", "prometheus-client", "pydantic", "pydantic-settings", "starlette", "werkzeug"}
+    assert needed == {"anyio", "h11", "prometheus-client", "pydantic", "pydantic-settings", "starlette", "werkzeug"}
 
 
 def test_the_wheel_installs_into_an_empty_environment_and_runs_the_quick_start(wheel, tmp_path):
