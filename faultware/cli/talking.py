@@ -84,32 +84,39 @@ def _converse(connection: Connection, data: bytes, messages: Sequence[bytes]) ->
     heard: list[bytes] = []
     code: int | None = None
     is_leaving = False
-    try:
-        for message in messages:
-            connection.send(_frame(_TEXT, message))
-        while True:
-            frames, data = _frames(data)
-            for kind, payload in frames:
-                if kind in (_TEXT, _BINARY):
-                    heard.append(payload)
-                elif kind == _PING:
-                    connection.send(_frame(_PONG, payload))
-                elif kind == _CLOSE and not is_leaving:
-                    code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else _NO_STATUS
-                    is_leaving = True
-                    connection.send(_frame(_CLOSE, payload[:2]))
-            received = connection.receive()
-            if received == "open" and not is_leaving:
+    was_reset = False
+    for message in messages:
+        was_reset |= _meets_reset(connection, _frame(_TEXT, message))
+    while True:
+        frames, data = _frames(data)
+        for kind, payload in frames:
+            if kind in (_TEXT, _BINARY):
+                heard.append(payload)
+            elif kind == _PING:
+                was_reset |= _meets_reset(connection, _frame(_PONG, payload))
+            elif kind == _CLOSE and not is_leaving:
+                code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else _NO_STATUS
                 is_leaving = True
-                connection.send(_frame(_CLOSE, struct.pack("!H", 1000)))
-            elif isinstance(received, bytes):
-                data += received
-            else:
-                return Talk(101, tuple(heard), code, received)
+                was_reset |= _meets_reset(connection, _frame(_CLOSE, payload[:2]))
+        received = connection.receive()
+        if received == "open" and not is_leaving:
+            is_leaving = True
+            was_reset |= _meets_reset(connection, _frame(_CLOSE, struct.pack("!H", 1000)))
+        elif isinstance(received, bytes):
+            data += received
+        else:
+            return Talk(101, tuple(heard), code, "RST" if was_reset else received)
+
+
+def _meets_reset(connection: Connection, data: bytes) -> bool:
+    """Send; whether that meets a reset. What had come before can still be read, and after it there is only an end."""
+    try:
+        connection.send(data)
     except ConnectionResetError:
-        return Talk(101, tuple(heard), code, "RST")
-    except BrokenPipeError:
-        return Talk(101, tuple(heard), code, "FIN")
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _frame(kind: int, payload: bytes) -> bytes:

@@ -13,6 +13,8 @@ from faultware.cli.talking import talk
 from faultware.cli.trials import HTTP, LEFT_OUT, MESSAGES, WEBSOCKETS, Trial
 from faultware.cli.watching import Address, exchange, request_bytes
 from faultware.control.selftest import PATH
+from faultware.core.faults import Needs
+from faultware.runtime.capabilities import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 # `ok`: seen as expected; `wrong`: something else; `refused`: not possible here, and the service says so; `untried`.
 Verdict: TypeAlias = Literal["ok", "wrong", "refused", "untried"]
 
+_RAW: Final = frozenset(name for name, fault in FORMS if fault.needs is Needs.RAW)
 # A handshake cannot be refused with any status everywhere.
 _REFUSED: Final = (422, 403)
 
@@ -86,8 +89,9 @@ class Tester:
         means = {one["fault"]: one["means"] for one in told["faults"]}
         for trial in (*HTTP, *WEBSOCKETS):
             is_possible = means.get(trial.fault) != "impossible"
-            if isinstance(trial, Trial) and trial.harms and is_possible and not harm:
-                yield Outcome(trial.fault, trial.line, trial.expected, "it acts on all requests", "untried")
+            hindrance = _hindrance(trial, harm=harm, is_tls=self._address.tls is not None) if is_possible else ""
+            if hindrance:
+                yield Outcome(trial.fault, trial.line, trial.expected, hindrance, "untried")
                 continue
             try:
                 yield self._try(trial, is_possible=is_possible)
@@ -113,6 +117,13 @@ class Tester:
 
     def _request(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
         return request_bytes(method, target, {**self._headers, **(headers or {}), "connection": "close"}, body)
+
+
+def _hindrance(trial: Trial | Conversation, *, harm: bool, is_tls: bool) -> str:
+    """Why a possible fault is not tried; empty: it is."""
+    if isinstance(trial, Trial) and trial.harms and not harm:
+        return "it acts on all requests"
+    return "bytes past the server need a connection without TLS" if is_tls and trial.fault in _RAW else ""
 
 
 def _detail(response: Response) -> str:

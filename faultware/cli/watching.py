@@ -93,6 +93,9 @@ class Connection:
             if not data:
                 return "FIN"
             plain = data if self._tls is None else self._tls.decrypt(data)
+            if self._tls is not None and (farewell := self._tls.farewell()):
+                with suppress(OSError):
+                    self._socket.sendall(farewell)
             if plain:
                 return plain
 
@@ -108,6 +111,7 @@ class _Tls:
 
     def __init__(self, rules: ssl.SSLContext, host: str, connection: socket.socket) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._is_over = False
         self._object = rules.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         while self._wants_more():
             connection.sendall(self._outgoing.read())
@@ -125,10 +129,23 @@ class _Tls:
         """What can be read now."""
         self._incoming.write(data)
         plain = bytearray()
-        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+        try:
             while piece := self._object.read(65536):
                 plain += piece
+        except ssl.SSLWantReadError:
+            return bytes(plain)
+        except ssl.SSLZeroReturnError:
+            pass
+        self._is_over = True
         return bytes(plain)
+
+    def farewell(self) -> bytes:
+        """What to answer once the server has said that it sends no more: it waits for that before it closes."""
+        if not self._is_over:
+            return b""
+        with suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self._outgoing.read()
 
     def _wants_more(self) -> bool:
         try:

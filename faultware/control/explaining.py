@@ -90,6 +90,9 @@ def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set
         return "excluded: a preflight is left alone unless the rule names OPTIONS"
     if rule.sample_by is not None and rule.sample_by.key(request) is None:
         return f"the request has no {rule.sample_by} for the decision to stick to"
+    reasons = [injector.switch.capabilities.why_not(fault) for fault in rule.everything]
+    if rule.fallback is None and all(reasons):
+        return f"not possible here: {reasons[0]}"
     if live.tally.suppressed["count"]:
         return "its count is used up in this worker"
     return ""

@@ -143,16 +143,17 @@ def converse(*steps, patience=PATIENCE_SECONDS):
         return talk(address, "/", {"host": "localhost"}, (b"one",), patience)
 
 
+def take(connection):
+    connection.recv(65536)
+
+
 def test_messages_and_the_code_of_a_close_frame_are_heard():
-    heard = converse(UPGRADED, frame(1, b"one"), frame(2, b"x" * 300), frame(8, struct.pack("!H", 1011)))
+    heard = converse(UPGRADED, take, frame(1, b"one"), frame(2, b"x" * 300), frame(8, struct.pack("!H", 1011)), take)
     assert (heard.status, heard.messages, heard.code) == (101, (b"one", b"x" * 300), 1011)
     assert str(heard) == "2 messages, closed with 1011"
 
 
 def test_a_connection_that_ends_without_a_close_frame_is_told_apart():
-    def take(connection):
-        connection.recv(65536)
-
     assert str(converse(UPGRADED, frame(1, b"one"), take)) == "1 messages, no close frame, FIN"
     assert str(converse(UPGRADED, take, reset)) == "0 messages, no close frame, RST"
 

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from faultware.core.request import Request
+from faultware.runtime.servers import Server
 from faultware.telemetry.events import SwitchArmed
 from tests.control.kit import RULE, open_desk
 from tests.runtime.kit import BEGIN, ask, names
@@ -201,6 +202,17 @@ def test_an_explanation_agrees_with_what_happens():
 def test_a_request_that_is_described_wrongly_is_refused(desk, data, detail):
     reply = desk("POST", "/explain", data)
     assert (reply.status, reply.data["detail"]) == (422, detail)
+
+
+def test_what_the_server_cannot_do_is_explained(desk):
+    desk = open_desk(
+        "/pay 10% reset as broken; /pay 10% reset or abort 502 as replaced; /pay 10% reset + delay 1s as late"
+    )
+    desk.switch.capabilities.server = Server("wsgi", "granian")
+    _, rules = explained(desk)
+    assert rules["broken"]["hindrance"].startswith("not possible here: granian does not say which connection")
+    assert rules["replaced"]["hindrance"] is None
+    assert rules["late"]["hindrance"] is None
 
 
 # Events and metrics.

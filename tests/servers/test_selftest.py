@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import trustme
 
-from tests.servers.harness import PATIENCE_SECONDS, ROOT, SERVERS, TOKEN, environment, serve
+from tests.servers.harness import PATIENCE_SECONDS, ROOT, SERVERS, TOKEN, environment, eventually, launch, serve
 
 pytestmark = pytest.mark.server
 
@@ -75,3 +76,37 @@ def test_a_person_reads_a_table():
         assert "(gthread) WSGI" in lines[0]
         assert any(line.split()[:2] == ["ok", "reset"] and "RST, 0 bytes" in line for line in lines)
         assert done.returncode == 0
+
+
+def test_under_tls_resets_and_cuts_are_seen_and_what_needs_plain_bytes_is_not_tried(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    app, cwd = "main:app", ROOT / "examples" / "fastapi_app"
+    settings = {"FAULTWARE_ENABLED": "true", "FAULTWARE_CONTROL_TOKEN": TOKEN}
+    server = launch("uvicorn", settings, "--ssl-certfile", str(tmp_path / "server.pem"), app=app, cwd=cwd)
+    variables = environment({"FAULTWARE_CONTROL_TOKEN": TOKEN, "SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+    command = [sys.executable, "-m", "faultware", "selftest", "--json", "--url", f"https://localhost:{server.port}"]
+
+    def tried():
+        done = subprocess.run(
+            command, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+        return None if "refused" in done.stderr else done
+
+    try:
+        done = eventually(tried, "a server with TLS", pause=0.2)
+    finally:
+        log = server.stop()
+    told = {one["fault"]: one for one in json.loads(done.stdout)["trials"]}
+    assert [one for one in told.values() if one["verdict"] == "wrong"] == [], log[-3000:]
+    assert told["reset"]["seen"] == "RST, 0 bytes"
+    assert told["truncate by reset"]["seen"] == "200, 1000 of 4096 body bytes, too short, RST"
+    assert {fault for fault, one in told.items() if "TLS" in one["seen"]} == {
+        "partial_head",
+        "garbage",
+        "content_length",
+        "malformed_chunk",
+    }
+    assert done.returncode == 0
