@@ -284,11 +284,16 @@ def disconnect() -> InjectedDisconnect:
     return InjectedDisconnect(errno.ECONNRESET, "connection ended by faultware")
 
 
-def is_ours(error: Exception) -> bool:
-    """Whether this is the end of a connection that faultware has announced, also where a task group carries it."""
-    if isinstance(error, ExceptionGroup):
-        return cast("ExceptionGroup[Exception]", error).split(InjectedDisconnect)[1] is None
-    return isinstance(error, InjectedDisconnect)
+def is_ours(error: BaseException | None) -> bool:
+    """Whether this is the end of a connection that faultware has announced, or what became of it on its way out.
+
+    Starlette's streams raise an error of their own in its place; task groups wrap it.
+    """
+    if error is None:
+        return False
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_ours, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    return isinstance(error, InjectedDisconnect) or is_ours(error.__cause__ or error.__context__)
 
 
 def line_of(request: Request, scope: Scope, receive: Receive, send: Send, *, feed: Feed, limit: float) -> Line | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import anyio
 import pytest
 
@@ -153,6 +155,38 @@ def test_after_a_cut_send_raises_where_the_server_speaks_of_that(time):
             exchange = Exchange(leaves_after=0.0)
             await app(scope, exchange.receive, exchange.send)
         assert len(exchange.body) == 25
+
+    time.run(main)
+
+
+class ClientLeftError(Exception):
+    """What a framework may make of it."""
+
+
+@pytest.mark.parametrize("way", ["as it is", "another", "in a group", "a bug"])
+def test_what_an_application_makes_of_a_cut_is_no_error_unless_it_is_one(time, way):
+    async def application(scope, receive, send):
+        await send(start(200))
+        try:
+            while True:
+                await send(body(b"0123456789", more=True))
+        except OSError as error:
+            if way == "another":
+                raise ClientLeftError  # noqa: B904  (as Starlette does)
+            if way == "in a group":
+                raise ExceptionGroup("tasks", [error, ExceptionGroup("more", [error])]) from None
+            if way == "as it is":
+                raise
+        raise ZeroDivisionError
+
+    async def main():
+        app = wrapped(application, "/pay 100% truncate 25B as r", time)
+        with dialled_in() as (_, scope):
+            exchange = Exchange(leaves_after=0.0)
+            with pytest.raises(ZeroDivisionError) if way == "a bug" else nullcontext():
+                await app(scope, exchange.receive, exchange.send)
+        assert len(exchange.body) == 25
+        assert_nothing_is_held(app)
 
     time.run(main)
 
