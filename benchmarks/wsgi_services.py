@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response
 
 from faultware.wsgi import FaultMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIECE = bytes(65536)
 
 
 def flask():
@@ -23,7 +30,16 @@ def flask():
     def slow() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/body/<kind>/<int:rate>/<int:size>")
+    def body(kind: str, rate: int, size: int) -> Response:
+        return Response(_pieces(size), headers={"content-length": str(size)})
+
     return app
+
+
+def _pieces(size: int) -> Iterator[bytes]:
+    for left in range(size, 0, -len(PIECE)):
+        yield PIECE[:left]
 
 
 def flask_with_faults():
