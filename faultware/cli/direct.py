@@ -93,13 +93,9 @@ def _switch(url: str) -> Switch:
     from faultware.runtime.exceptions import Exceptions  # noqa: PLC0415
     from faultware.runtime.stores import reach  # noqa: PLC0415
     from faultware.runtime.switch import Clocks, Switch  # noqa: PLC0415
-    from faultware.state.store import Snapshot  # noqa: PLC0415
 
-    now = time.time()
     try:
-        # If there is nothing any more, only a kill is worth writing down.
-        initial = Snapshot(1, killed=True, created_at=now, changed_at=now, actor=ACTOR)
-        store = reach(read_store(url), initial)
+        store = reach(read_store(url))
     except (RuleError, SettingsError) as error:
         raise UsageError(f"the store: {error}") from None
     except StoreError as error:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  (pydantic reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from faultware.config import mesh, tokens, values
+from faultware.config import tokens, values
 from faultware.config.addresses import Address, read_address
 from faultware.config.guardlines import read_guards
 from faultware.config.mistakes import seen_from, together
 from faultware.config.sources import PREFIX, Source, arguments_source, file_source, variables_source
+from faultware.config.storeurl import read_redis_url
 from faultware.core.guards import Guard  # noqa: TC001
 from faultware.core.matching import PathMatch  # noqa: TC001
 from faultware.core.rules import Rule  # noqa: TC001
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
-
-
-# Takes a path and Envoy's runtime keys; gives the settings a foreign file stands for, None: it is ours.
-Foreign: TypeAlias = "Callable[[Path, Mapping[str, int]], dict[str, object] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,8 @@ def _without_secret(value: object) -> object:
     match value:
         case SecretStr() | Address():
             return str(value)
+        case str() if value.startswith("redis"):
+            return str(read_redis_url(value))
         case tuple() if value and all(isinstance(item, tokens.Token) for item in cast("tuple[object, ...]", value)):
             return [str(item) for item in cast("tuple[tokens.Token, ...]", value)]
         case _:
@@ -131,8 +130,12 @@ class Settings(BaseSettings):
         default=None, description="Makes every decision repeatable, in every process. Not set: dice."
     )
     dry_run: Annotated[bool, _SWITCH] = Field(default=False, description="Decide and count everything, do nothing.")
-    store: Annotated[str, Read(values.read_store, "`memory:`, or `file:` and an absolute directory")] = Field(
-        default="", description="Where the switch and the rules live. Not set: shared by all workers of this service."
+    store: Annotated[
+        str, Read(values.read_store, "`memory:`; `file:` and an absolute directory; `redis://HOST:6379/0`")
+    ] = Field(
+        default="",
+        repr=False,  # it may hold a password
+        description="Where the switch and the rules live. Not set: shared by all workers of this service on this host.",
     )
     store_grace: Annotated[float, Read(values.read_grace, "a duration, `2s` to `1h`")] = Field(
         default=30.0, description="How long rules live on when the store does not answer; then faults stop."
@@ -188,9 +191,6 @@ class Settings(BaseSettings):
         default=False,
         description="Let faults harm the process itself: `kill`, `cpu`, `memory`, `block`, `descriptors`.",
     )
-    envoy_runtime: Annotated[
-        tuple[tuple[str, int], ...], Read(mesh.read_runtime, "`fault.http.abort.abort_percent=10`, with commas between")
-    ] = Field(default=(), description="Envoy's runtime keys, for an Envoy document in `config_file`.")
     environment: Annotated[str, Read(values.read_word, "a word; case does not count")] = Field(
         default="", description="What this deployment is called."
     )
@@ -225,14 +225,11 @@ _FILES: Final[Mapping[str, Callable[[Path], object]]] = {
 }
 
 
-def load_settings(
-    environ: Mapping[str, str] | None = None, *, foreign: Foreign | None = None, **arguments: object
-) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, **arguments: object) -> Settings:
     """Read the settings.
 
     Args:
         environ: The environment; left out: that of this process.
-        foreign: Reads a configuration file that is not ours.
         arguments: Settings by name, as a middleware was given them; None is not given.
 
     Returns:
@@ -252,7 +249,7 @@ def load_settings(
     ]
     said = _switches("enabled", sources, mistakes)
     if False not in said:
-        file = _file(sources, mistakes, foreign)
+        file = _file(sources, mistakes)
         sources.insert(1, file)
         said += _switches("enabled", [file], mistakes)
     if said and all(said):
@@ -274,33 +271,18 @@ def _switches(name: str, sources: Iterable[Source], mistakes: list[Configuration
     return said
 
 
-def _file(sources: Sequence[Source], mistakes: list[ConfigurationError], foreign: Foreign | None) -> Source:
+def _file(sources: Iterable[Source], mistakes: list[ConfigurationError]) -> Source:
     """The settings in the file that the first of the sources names; empty, if none does."""
     for source in sources:
         if "config_file" in source.values:
             try:
                 path = values.read_path(source.values["config_file"])
-                if path is None:
-                    return Source({})
-                found = None if foreign is None else foreign(path, _runtime(sources, mistakes))
-                return file_source(path, NAMES, mistakes) if found is None else Source(found, before=f"{path}: ")
+                return Source({}) if path is None else file_source(path, NAMES, mistakes)
             except (RuleError, SettingsError) as error:
                 mistakes.append(seen_from(error, source.label("config_file"), SettingsError))
                 del source.values["config_file"]
                 break
     return Source({})
-
-
-def _runtime(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> Mapping[str, int]:
-    """The runtime keys, which are wanted before all other settings."""
-    for source in sources:
-        if "envoy_runtime" in source.values:
-            try:
-                return dict(mesh.read_runtime(source.values["envoy_runtime"]))
-            except RuleError as error:
-                mistakes.append(seen_from(error, source.label("envoy_runtime"), SettingsError))
-                del source.values["envoy_runtime"]
-    return {}
 
 
 def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> Settings:

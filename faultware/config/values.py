@@ -17,6 +17,7 @@ from faultware.config.files import read_file
 from faultware.config.mistakes import holds_surrogates, seen_from, shown, together
 from faultware.config.oneline import repeated_names
 from faultware.config.quantities import NUMBER, parse_duration, read_percentage
+from faultware.config.storeurl import read_redis_url
 from faultware.core.delays import MAX_SECONDS
 from faultware.core.matching import PathMatch
 from faultware.core.rules import Rule
@@ -160,12 +161,18 @@ def read_exclude(value: object) -> tuple[PathMatch, ...]:
 
 
 def read_store(value: object) -> str:
-    """Where the state lives: empty, `memory:` or `file:/a/directory`. Not shown in errors: it may hold a password."""
+    """Where the state lives: empty, `memory:`, `file:/a/directory` or the URL of a Redis.
+
+    Not shown in errors: it may hold a password.
+    """
     store = _text(value).strip()
     if store in ("", "memory:"):
         return store
     scheme, colon, place = store.partition(":")
-    hint = "memory:, or file: and the absolute path of a directory"
+    if colon and scheme.partition("+")[0] in ("redis", "rediss"):
+        read_redis_url(store)
+        return store
+    hint = "memory:, file: and the absolute path of a directory, or redis://HOST:6379/0"
     if scheme == "memory":
         problem = "memory: takes nothing behind the colon" if colon else "this is no store"
         raise RuleError(problem, hint="write memory:")

@@ -36,27 +36,14 @@ if TYPE_CHECKING:
     from faultware.runtime.caps import Caps
     from faultware.runtime.exceptions import Exceptions
     from faultware.runtime.switch import Clocks, Switch
-    from faultware.state.store import Signal, Snapshot
+    from faultware.state.store import Snapshot
     from faultware.telemetry.events import Observer
     from faultware.telemetry.prometheus import Metrics
 
 _log = logging.getLogger("faultware")
 
 
-class _Glance:
-    """What every request reads, in slots: with many attributes beside them these would be found more slowly.
-
-    While `is_off`, the switch is killed and nobody looks at the signal: a kill must be seen by the next request, but
-    that somebody has armed again the refresher is early enough to see.
-    """
-
-    __slots__ = ("is_off", "signal", "view")
-    is_off: bool
-    signal: Signal
-    view: View
-
-
-class Injector(_Glance, Reporter):
+class Injector(Reporter):
     """Decides for each request, and keeps the rules up to date.
 
     Args:
@@ -123,7 +110,7 @@ class Injector(_Glance, Reporter):
         # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
         self.loaded = (-1, self._nothing)
         self.refresh()
-        self.look()
+        self.view = self._idle
         _injectors.add(self)
         metrics.watch(self)
         # What was counted since the last flush must not be lost with the process.
@@ -142,7 +129,7 @@ class Injector(_Glance, Reporter):
             # The time is asked for only where a rule can expire.
             now = self.clocks.monotonic() if view.rules.needs_time else 0.0
             plan = self._engine.decide(candidates, request, now)
-            if plan is not None and view.rules.needs_means:
+            if plan is not None:
                 plan = self._possible(plan)
             if plan is None or not self.dry_run:
                 return plan
@@ -173,7 +160,7 @@ class Injector(_Glance, Reporter):
         if self.traffic.wants():
             return True
         if self.view is view:
-            self._show(view.other())
+            self.view = view.other()
         return False
 
     def measure(self) -> None:
@@ -181,7 +168,7 @@ class Injector(_Glance, Reporter):
         self.traffic.grant()
         view = self.view
         if not (view.is_idle or view.is_measured):
-            self._show(view.other())
+            self.view = view.other()
 
     def act(self, injection: Injection, request: Request) -> bool:
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
@@ -224,7 +211,7 @@ class Injector(_Glance, Reporter):
         self.snapshot = snapshot
         self.last_reload = (True, self.clocks.wall())
         is_off = word & KILLED or self.is_cut
-        self._show(View(word, self._nothing if is_off else rules))
+        self.view = View(word, self._nothing if is_off else rules)
         if is_off:
             self.holding.release_all()
         return snapshot
@@ -253,17 +240,13 @@ class Injector(_Glance, Reporter):
         """Let no fault happen, since what the store holds is not known any more."""
         self.is_cut = True
         # Again and again: a request that was just looking may have put the old view back.
-        self._show(View(self.signal[0], self._nothing))
+        self.view = View(self.signal[0], self._nothing)
         self.holding.release_all()
 
     def mend(self) -> None:
         """What the store holds is known again: let the next request look."""
         self.is_cut = False
-        self.look()
-
-    def look(self) -> None:
-        """Let the next request look at the switch."""
-        self._show(self._idle)
+        self.view = self._idle
 
     @property
     def active_faults(self) -> int:
@@ -302,17 +285,13 @@ class Injector(_Glance, Reporter):
         word, rules = self.loaded
         now = self.signal[0]
         if now & KILLED:
-            self._show(View(now, self._nothing))
+            self.view = View(now, self._nothing)
             self.holding.release_all()
         elif now == word:
-            self._show(View(word, self._nothing if self.is_cut else rules))
+            self.view = View(word, self._nothing if self.is_cut else rules)
         elif self._refresher is not None:
             self._refresher.wake()
         return self.view
-
-    def _show(self, view: View) -> None:
-        self.view = view
-        self.is_off = view.word >= 0 and bool(view.word & KILLED)
 
     def _begin(self) -> bool:
         """See to it that this process has a refresher; False: nothing may happen here yet."""
@@ -348,7 +327,7 @@ class Injector(_Glance, Reporter):
         self.pulse = None
         for part in (self.caps, self.traffic, self.instances):
             part.after_fork()
-        self.look()
+        self.view = self._idle
 
 
 _injectors: weakref.WeakSet[Injector] = weakref.WeakSet()

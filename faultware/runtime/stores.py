@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faultware.config.storeurl import read_redis_url
 from faultware.errors import SettingsError, StoreError
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
@@ -31,6 +33,8 @@ def open_store(settings: Settings, clocks: Clocks) -> Store:
     initial = Snapshot(1, killed=not settings.armed, created_at=now, changed_at=now, actor="settings")
     if settings.store == "memory:":
         return MemoryStore(initial)
+    if _is_redis(settings.store):
+        return _redis_store(settings.store, initial, clocks)
     if settings.store:
         try:
             return _kept_store(Path(settings.store.removeprefix("file:")), initial)
@@ -63,20 +67,51 @@ def _kept_store(directory: Path, initial: Snapshot) -> Store:
     return store
 
 
-def reach(url: str, initial: Snapshot) -> Store:
+def _is_redis(url: str) -> bool:
+    return url.startswith(("redis:", "rediss:", "redis+", "rediss+"))
+
+
+def _redis_store(url: str, initial: Snapshot, clocks: Clocks) -> Store:
+    """A store that many hosts share, and that may be away: a service starts all the same, without faults.
+
+    Whoever says off wins, but not against those who serve already: a replica that is added to others does what they do.
+    """
+    # The client loads asyncio: not before somebody asks for it.
+    from faultware.state.redis import RedisStore  # noqa: PLC0415
+
+    now = clocks.wall()
+    store = RedisStore(read_redis_url(url), initial, started_at=started_at(now), wall=clocks.wall)
+    try:
+        store.read()
+    except StoreError as error:
+        _log.warning("no faults until the store answers: %s", error)
+    finally:
+        # A process that is forked from this one must not inherit its connections.
+        store.close()
+    return store
+
+
+def reach(url: str) -> Store:
     """The store of a service that is running, or was.
 
     Args:
         url: As `read_store` has read it.
-        initial: What to begin with where there is nothing.
 
     Raises:
         StoreError: It does not answer, or there is none.
     """
+    if _is_redis(url):
+        from faultware.state.redis import RedisStore  # noqa: PLC0415
+
+        store = RedisStore(read_redis_url(url), None)
+        store.read()
+        return store
     if not url.startswith("file:"):
         raise StoreError("only the process itself can reach what it keeps in its memory")
     directory = Path(url.removeprefix("file:"))
     # A mistyped path must not become a store that nobody looks at.
     if not (directory / "switch").exists():
         raise StoreError(f"{url}: there is no state here")
-    return FileStore(directory, initial)
+    # If the switch has outlived the state, nothing is armed by it.
+    now = time.time()
+    return FileStore(directory, Snapshot(1, killed=True, created_at=now, changed_at=now, actor="command line"))

@@ -51,7 +51,8 @@ class Upkeep:
             if injector.is_stopped:
                 injector.holding.release_all()
         self._complain(injector, failure)
-        injector.switch.store.report(injector.version, killed=injector.is_stopped)
+        switched_at = 0.0 if injector.snapshot is None else injector.snapshot.changed_at
+        injector.switch.store.report(injector.version, killed=injector.is_stopped, switched_at=switched_at)
         return HELD_SECONDS if len(injector.holding) else IDLE_SECONDS
 
     def _mind_age(self, injector: Injector) -> None:
@@ -121,8 +122,6 @@ def _reload(injector: Injector) -> None:
     is_new = injector.signal[0] not in (word, word | KILLED)
     if is_new or not injector.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
         injector.refresh()
-    if injector.is_off and not injector.switch.killed:
-        injector.look()
 
 
 def _do_chores(injector: Injector) -> None:

@@ -135,9 +135,9 @@ class FileStore:
         self.stop()
         return self.update(change)
 
-    def report(self, version: int, *, killed: bool) -> None:
+    def report(self, version: int, *, killed: bool, switched_at: float) -> None:
         """Say what is in force in this process."""
-        self._roster.report(version, killed=killed)
+        self._roster.report(version, killed=killed, switched_at=switched_at)
 
     def workers(self) -> tuple[Worker, ...]:
         """The processes of this host that serve, and of others that share the directory."""

@@ -33,7 +33,9 @@ class MemoryStore:
         self._kills = 0
         self._signal = [word(initial)]
         self.signal: Signal = self._signal
+        # What was reported last, and since when the last kill is obeyed.
         self._worker: tuple[Worker, float] | None = None
+        self._obeyed = (False, 0.0)
 
     def begin(self, wake: Callable[[], object]) -> None:
         """Nobody else writes."""
@@ -69,11 +71,12 @@ class MemoryStore:
         self.stop()
         return self.update(change)
 
-    def report(self, version: int, *, killed: bool) -> None:
+    def report(self, version: int, *, killed: bool, switched_at: float) -> None:
         """Remember what is in force."""
         worker = Worker(socket.gethostname(), os.getpid(), version, killed, 0.0)
-        if self._worker is None or self._worker[0] != worker:
-            self._worker = worker, time.time()
+        obeyed = (killed, switched_at)
+        since = time.time() if self._worker is None or self._obeyed != obeyed else self._worker[1]
+        self._worker, self._obeyed = (worker, since), obeyed
 
     def workers(self) -> tuple[Worker, ...]:
         """This process, if it serves."""

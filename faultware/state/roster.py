@@ -43,6 +43,9 @@ class Roster:
         self._name = ""
         self._said: tuple[int, bool] | None = None
         self._beat_at = 0.0
+        # The last setting of the switch that is in force here, and since when.
+        self._obeyed = (False, 0.0)
+        self._obeyed_at = 0.0
 
     def join(self, wake: Callable[[], object]) -> None:
         """Enter this process; `wake` is called, in a thread, whenever somebody rings."""
@@ -73,9 +76,11 @@ class Roster:
                 except OSError:  # full: it has been rung already, and not yet listened
                     continue
 
-    def report(self, version: int, *, killed: bool) -> None:
+    def report(self, version: int, *, killed: bool, switched_at: float) -> None:
         """Say what is in force in this process."""
         now = time.monotonic()
+        if self._obeyed != (killed, switched_at):
+            self._obeyed, self._obeyed_at = (killed, switched_at), time.time()
         is_news = (version, killed) != self._said
         if not self._name or (not is_news and now - self._beat_at < _HEARTBEAT_SECONDS):
             return
@@ -83,7 +88,7 @@ class Roster:
             path = self._directory / self._name
             if is_news or not path.exists():
                 make_private(self._directory)
-                text = {"host": socket.gethostname(), "version": version, "killed": killed, "since": time.time()}
+                text = {"host": socket.gethostname(), "version": version, "killed": killed, "since": self._obeyed_at}
                 draft = path.with_suffix(".tmp")
                 draft.write_text(json.dumps(text))
                 draft.replace(path)

@@ -203,8 +203,14 @@ class Store(Protocol):
         """`stop`, and then `update`; the bit stays up even if nothing can be written."""
         ...
 
-    def report(self, version: int, *, killed: bool) -> None:
-        """Tell others which state is in force in this process; called again and again, also as a sign of life."""
+    def report(self, version: int, *, killed: bool, switched_at: float) -> None:
+        """Tell others which state is in force in this process; called again and again, also as a sign of life.
+
+        Args:
+            version: Of the state.
+            killed: Whether nothing can happen here any more.
+            switched_at: When the switch was set last, as far as this process knows, in wall-clock seconds.
+        """
         ...
 
     def workers(self) -> tuple[Worker, ...]:

@@ -145,6 +145,8 @@ def test_a_directory_without_a_state_is_refused_and_not_made(run, tmp_path):
 @pytest.mark.parametrize(
     ("url", "code", "message"),
     [
+        ("redis://:s3cret@127.0.0.1:1", 3, "redis://127.0.0.1:1/0: Error 111 connecting to 127.0.0.1:1."),
+        ("redis://:s3cret@127.0.0.1:1/x", 2, "the store: 'x' is not the number of a database (such as /0)"),
         ("memory:", 3, "only the process itself can reach what it keeps in its memory"),
         ("http://localhost", 2, "the store: "),
         ("/var/lib", 2, "the store: this is no store"),
@@ -154,6 +156,7 @@ def test_what_is_no_store_is_refused(run, url, code, message):
     result = run("status", "--store", url)
     assert result.code == code
     assert message in result.err
+    assert "s3cret" not in result.err
 
 
 def test_what_a_store_refuses_is_an_error_of_one_line(run, url, shop):

@@ -266,3 +266,12 @@ def test_the_start_warns_of_rules_that_are_tried_on_every_new_path(caplog):
 def test_the_token_is_in_no_log_line(caplog):
     caplog.set_level(logging.DEBUG)
     assert "a-secret-of-16-or-more" not in " ".join(announced(caplog, control_token="a-secret-of-16-or-more"))
+
+
+def test_a_service_starts_without_faults_where_its_redis_does_not_answer(caplog):
+    injector = make(store="redis://:s3cret@127.0.0.1:1/0?timeout=100ms").injector
+    assert "no faults until the store answers: redis://127.0.0.1:1/0: " in caplog.text
+    assert "s3cret" not in caplog.text
+    assert names(injector) == []
+    assert injector.is_stopped
+    assert injector.readings().rules == 1

