@@ -10,6 +10,7 @@ from anyio.lowlevel import RunVar
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
+from faultware.asgi.responses import farewell
 from faultware.control.messages import MAX_BODY, ControlRequest
 from faultware.control.service import Admitted
 
@@ -40,6 +41,7 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         try:
             body = await _body(request)
         except ClientDisconnect:
+            await farewell(send)
             return
         # Operations write to the store: a disk must not hold up the loop.
         limiter = _threads(_kills if admitted.is_urgent else _others)
