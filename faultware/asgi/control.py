@@ -37,17 +37,20 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
     request = Request(scope, receive)
     # A head needs no thread: whoever is not let in keeps nobody waiting, and has no body read.
     admitted = control.admit(asked(control, path, scope))
+    answered, is_gone = admitted, False
     if isinstance(admitted, Admitted):
+        body = b""
         try:
             body = await _body(request)
         except ClientDisconnect:
-            await farewell(send)
-            return
-        # Operations write to the store: a disk must not hold up the loop.
-        limiter = _threads(_kills if admitted.is_urgent else _others)
-        answered = await to_thread.run_sync(control.answer, admitted, body, limiter=limiter)
-    else:
-        answered = admitted
+            is_gone = True
+        if not is_gone or admitted.is_urgent:
+            # Operations write to the store: a disk must not hold up the loop.
+            limiter = _threads(_kills if admitted.is_urgent else _others)
+            answered = await to_thread.run_sync(control.answer, admitted, body, limiter=limiter)
+    if is_gone or isinstance(answered, Admitted):
+        await farewell(send)
+        return
     response = Response(
         b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
     )

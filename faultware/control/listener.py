@@ -204,7 +204,13 @@ class _Exchange:
         if not isinstance(admitted, Admitted):
             return admitted
         self._connections.let_in(self._connection)
-        return self._control.answer(admitted, self._body())
+        try:
+            body = self._body()
+        except (OSError, self._h11.RemoteProtocolError):
+            if admitted.is_urgent:
+                self._control.answer(admitted, b"")
+            raise
+        return self._control.answer(admitted, body)
 
     def _asked(self, request: h11.Request) -> ControlRequest | None:
         target = request.target.decode("latin-1")

@@ -59,7 +59,10 @@ class Admitted:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether it must not wait for anything that others ask for."""
+        """Whether it must not wait for anything that others ask for.
+
+        Nor for its own body, if the client leaves before that has come: who kills and goes has killed.
+        """
         return self.route.needs is Role.KILL
 
 

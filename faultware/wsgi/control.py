@@ -32,6 +32,8 @@ def answer(control: Control, path: str, environ: WSGIEnvironment, start_response
         try:
             body = _body(request)
         except ClientDisconnected as error:
+            if admitted.is_urgent:
+                control.answer(admitted, b"")
             return error(environ, start_response)
         answered = control.answer(admitted, body)
     else:

@@ -204,7 +204,8 @@ def test_a_body_beyond_the_limit_is_refused_and_not_kept(time, chunk):
     time.run(main)
 
 
-def test_a_client_that_leaves_while_it_sends_has_asked_for_nothing(time):
+@pytest.mark.parametrize(("path", "is_killed"), [("kill", True), ("arm", False)])
+def test_a_client_that_leaves_while_it_sends_has_killed_or_has_asked_for_nothing(time, path, is_killed):
     async def main():
         app = wrapped(Application(), "", time, control_token=TOKEN)
         sent = []
@@ -215,10 +216,10 @@ def test_a_client_that_leaves_while_it_sends_has_asked_for_nothing(time):
         async def send(message):
             sent.append(message)
 
-        headers = [("host", "localhost"), *BEARER.items()]
-        await app(http_scope("/_faultware/kill", method="POST", headers=headers), receive, send)
+        headers = [("host", "localhost"), ("content-type", "application/json"), *BEARER.items()]
+        await app(http_scope(f"/_faultware/{path}", method="POST", headers=headers), receive, send)
         assert [message.get("status") for message in sent] == [499, None]
-        assert not app._injector.switch.killed
+        assert (app._injector.switch.killed, app._injector.switch.store.read().version) == (is_killed, 1 + is_killed)
 
     time.run(main)
 

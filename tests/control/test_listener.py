@@ -153,6 +153,18 @@ def test_a_body_has_its_limit_and_who_is_not_let_in_has_none_read():
             assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.parametrize(("path", "is_killed"), [("kill", True), ("arm", False)])
+def test_who_asks_and_goes_before_all_is_said_has_killed_or_has_asked_for_nothing(path, is_killed):
+    with listening() as (desk, address, _):
+        lines = f"host: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: 20\r\n"
+        said = say(
+            address,
+            f'POST /_faultware/{path} HTTP/1.1\r\n{lines}content-type: application/json\r\n\r\n{{"reas'.encode(),
+        )
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert (desk.switch.killed, desk.switch.store.read().version) == (is_killed, 1 + is_killed)
+
+
 def test_those_who_say_nothing_make_room_for_those_who_do():
     with listening() as (desk, address, _):
         silent = [connect(address) for _ in range(3 * MOST_CONNECTIONS)]
