@@ -150,7 +150,7 @@ class FaultMiddleware:
             request = ScopeRequest(scope, path)
             plan = injector.decide(view, candidates, request)
             chosen = None if plan is None else (plan, request)
-        if view.is_measured and not is_decided and injector.measures(view):
+        if view.is_measured and not is_decided and injector.measures(view, scope["method"], path):
             serve = partial(self._serve, injector, chosen, scope, receive)
             return measured(injector.traffic, serve, send, is_injected=chosen is not None)
         return self._serve(injector, chosen, scope, receive, send)

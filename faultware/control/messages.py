@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from faultware.config.tokens import Role
 from faultware.errors import ConfigurationError, ConflictError, FaultwareError, StoreError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class ControlRequest:
         headers: By lower-case name; a repeated header is joined by commas.
         body: Whole; one that is longer than `MAX_BODY` may be cut one byte behind that. Read when the rest is admitted.
         client: The peer's address, for the audit trail.
-        actor: Whose token it shows; known once it is admitted.
+        actor: Whose token it shows; known once it is admitted, like its role.
+        role: What that token is for.
     """
 
     method: str
@@ -42,6 +44,7 @@ class ControlRequest:
     client: str = ""
     actor: str = ""
     raw_path: str = ""
+    role: Role = Role.VIEW
 
     @property
     def origin(self) -> str:

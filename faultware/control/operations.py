@@ -15,9 +15,11 @@ from faultware.control import bodies
 from faultware.control.bodies import read_json, read_object
 from faultware.control.explaining import explain
 from faultware.control.messages import Answer, ControlRequest, Problem
+from faultware.control.watching import counted, hits, shown
 from faultware.core.rendering import rule_document
 from faultware.core.rules import NAME, NAME_HINT
 from faultware.errors import FaultwareError, RuleError, StoreError
+from faultware.runtime.series import STEP_SECONDS
 from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled, printable
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from faultware.core.rules import Rule
     from faultware.runtime.build import Service
+    from faultware.runtime.series import Series
     from faultware.state.store import Snapshot
 
 
@@ -33,9 +36,11 @@ class Operations:
 
     Args:
         service: What is controlled.
+        series: What this process has seen lately.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, series: Series) -> None:
+        self._series = series
         self._service = service
         self._settings = service.settings
         self._injector = service.injector
@@ -46,17 +51,17 @@ class Operations:
     def status(self, request: ControlRequest, _name: str) -> Answer:
         """Whether faults may happen, since when and by whom, and what this worker does now."""
         try:
-            return self._status(self._switch.store.read())
+            return self._status(request, self._switch.store.read())
         except StoreError as error:
             # Who asks because something is wrong must be told what this worker knows.
-            return self._status(self._switch.store.known(), warning=str(error))
+            return self._status(request, self._switch.store.known(), warning=str(error))
 
     def kill(self, request: ControlRequest, _name: str) -> Answer:
         """Stop all faults and release every request that is held. May be repeated."""
         reason = str(bodies.KILL.read(request).get("reason", ""))[:200]
         try:
             self._injector.kill(request.actor, reason, origin=request.origin)
-            return self._status(self._injector.refresh())
+            return self._status(request, self._injector.refresh())
         except FaultwareError as error:
             # The killed bit is up all the same: what did not work is to write down who did it and why, or to read the
             # rules again, and neither is needed to stop.
@@ -80,7 +85,7 @@ class Operations:
         snapshot = self._switch.arm(request.actor, seconds, origin=request.origin)
         self._injector.tell(SwitchArmed(self._wall(), request.by, snapshot.armed_until))
         self._refresh()
-        return self._status(snapshot)
+        return self._status(request, snapshot)
 
     def get_rules(self, request: ControlRequest, _name: str) -> Answer:
         """The rules in force, in a form that can be put back."""
@@ -137,7 +142,14 @@ class Operations:
     def parse(self, request: ControlRequest, _name: str) -> Answer:
         """Turn the one-line form into documents, and back into lines; nothing is changed."""
         rules = parse_rules(bodies.PARSE.read(request)["rules"])
-        return Answer({"rules": [rule_document(rule) for rule in rules], "lines": [str(rule) for rule in rules]})
+        recent = self._injector.traffic.recent()
+        return Answer(
+            {
+                "rules": [rule_document(rule) for rule in rules],
+                "lines": [str(rule) for rule in rules],
+                "hits": [hits(rule, recent, self._injector.exemptions) for rule in rules],
+            }
+        )
 
     def explain(self, request: ControlRequest, _name: str) -> Answer:
         """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
@@ -145,11 +157,27 @@ class Operations:
 
     def events(self, request: ControlRequest, _name: str) -> Answer:
         """What happened in this worker since an event's number."""
-        given = parse_qs(request.query_string, keep_blank_values=True).get("since", ["0"])[-1]
-        if not (given.isascii() and given.isdigit() and len(given) < 19):
-            raise Problem(HTTPStatus.BAD_REQUEST, "since is the number of the last event that was seen")
-        events, lost = self._events.since(int(given))
+        since = _since(request, "the number of the last event that was seen")
+        events, lost = self._events.since(since)
         return Answer({"events": events, "lost": lost, "worker": _worker()})
+
+    def series(self, request: ControlRequest, _name: str) -> Answer:
+        """What this worker has seen in the last quarter of an hour, in steps, and what its rules have done."""
+        since = _since(request, "a time, in whole seconds since the epoch")
+        return Answer(
+            {
+                "now": self._wall(),
+                "step_seconds": STEP_SECONDS,
+                "points": self._series.since(since),
+                "rules": counted(self._injector),
+                "worker": _worker(),
+            }
+        )
+
+    def recent(self, request: ControlRequest, _name: str) -> Answer:
+        """Which methods and paths this worker has measured lately."""
+        requests = [shown(method, path) for method, path in self._injector.traffic.recent()]
+        return Answer({"requests": requests, "worker": _worker()})
 
     def audit(self, request: ControlRequest, _name: str) -> Answer:
         """Who did what, from where, through whichever worker: the last changes, the newest last."""
@@ -184,7 +212,7 @@ class Operations:
         """Which faults are possible in this process, on this server, by which means, and why the others are not."""
         return Answer({**self._switch.capabilities.document(), "worker": _worker()})
 
-    def _status(self, snapshot: Snapshot, warning: str = "") -> Answer:
+    def _status(self, request: ControlRequest, snapshot: Snapshot, warning: str = "") -> Answer:
         readings = self._injector.readings()
         data: dict[str, Any] = {
             "state": "killed" if self._injector.is_stopped else "armed",
@@ -201,6 +229,7 @@ class Operations:
             "guards": self._service.watch.document(),
             "reload_successful": readings.last_reload_successful,
             "store": self._switch.store.url,
+            "token": {"name": request.actor, "role": str(request.role)},
             "worker": _worker(),
             "workers": [] if warning else [worker.document(snapshot) for worker in self._switch.store.workers()],
         }
@@ -246,6 +275,13 @@ def _rules(data: object) -> Sequence[Rule]:
     from faultware.config.documents import read_rules  # noqa: PLC0415
 
     return read_rules(data)
+
+
+def _since(request: ControlRequest, meaning: str) -> int:
+    given = parse_qs(request.query_string, keep_blank_values=True).get("since", ["0"])[-1]
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"since is {meaning}")
+    return int(given)
 
 
 def _no_rule(name: str) -> Problem:

@@ -67,6 +67,12 @@ _SINCE: Final = {
     "maximum": 10**18 - 1,
     "description": "The number of the last event that was seen.",
 }
+_AFTER: Final = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": 10**18 - 1,
+    "description": "Seconds since the epoch: only steps that end later. Rules come in any case.",
+}
 
 ROUTES: Final = (
     Route("GET", "/status", Operations.status, {200: shapes.STATUS}),
@@ -97,6 +103,8 @@ ROUTES: Final = (
     Route("POST", "/parse", Operations.parse, {200: shapes.PARSED}, bodies.PARSE, role=Role.VIEW),
     Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN, role=Role.VIEW),
     Route("GET", "/events", Operations.events, {200: shapes.EVENTS}, query={"since": _SINCE}, refusals=(400,)),
+    Route("GET", "/series", Operations.series, {200: shapes.SERIES}, query={"since": _AFTER}, refusals=(400,)),
+    Route("GET", "/recent", Operations.recent, {200: shapes.RECENT}),
     Route("GET", "/audit", Operations.audit, {200: shapes.AUDIT}),
     Route("GET", "/capabilities", Operations.capabilities, {200: shapes.CAPABILITIES}),
     Route("GET", "/metrics", Operations.metrics, {200: shapes.METRICS}),

@@ -17,10 +17,12 @@ from faultware.config.tokens import Role
 from faultware.control import selftest
 from faultware.control.attempts import Attempts
 from faultware.control.auth import Door
-from faultware.control.messages import MAX_BODY, MAX_HEADERS, MAX_TARGET, Problem
+from faultware.control.messages import MAX_BODY, MAX_HEADERS, MAX_TARGET, ControlResponse, Problem
 from faultware.control.operations import Operations
 from faultware.control.routes import Table
+from faultware.control.shell import Shell
 from faultware.errors import FaultwareError
+from faultware.runtime.series import Series
 from faultware.telemetry.events import AccessRefused
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from faultware.config.tokens import Token
     from faultware.control.auth import Keyring
-    from faultware.control.messages import Answer, ControlRequest, ControlResponse
+    from faultware.control.messages import Answer, ControlRequest
     from faultware.control.routes import Route
     from faultware.core.plan import Plan
     from faultware.core.request import Request
@@ -84,8 +86,12 @@ class Control:
         self._door = Door(service.settings.control_hosts, address.host if address and not address.is_any else "")
         self._injector = service.injector
         self._attempts = Attempts(service.injector.clocks.monotonic)
-        self._operations = Operations(service)
+        series = Series()
+        self._operations = Operations(service, series)
         self._table = Table()
+        self._shell = Shell(self.landmark)
+        # The series first: it asks what was measured since guards last had something measured.
+        self._injector.chores.insert(0, series.tick)
         self._injector.chores.append(keyring.tend)
 
     def owns(self, path: str) -> bool:
@@ -103,8 +109,8 @@ class Control:
 
     def admit(self, request: ControlRequest) -> Admitted | ControlResponse:
         """Look at all of a request but its body: whether it may be answered, or the refusal. Waits for nothing."""
-        found = self._guarded(lambda: self._admit(request))
-        return found if isinstance(found, Admitted) else found.render()
+        found = self._guarded(lambda: self._page(request) or self._admit(request))
+        return found.render() if isinstance(found, Problem) else found
 
     def answer(self, admitted: Admitted, body: bytes) -> ControlResponse:
         """Answer a request that was admitted; may wait for the store."""
@@ -145,10 +151,18 @@ class Control:
             self._injector.failed("control", error)
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a bug in faultware; it was counted")
 
+    def _page(self, request: ControlRequest) -> ControlResponse | None:
+        """A part of the console. It holds nothing, so that anybody may have it, and any site may link to it."""
+        page = self._shell.find(request.method, request.path)
+        if page is not None:
+            _check_size(request)
+            self._check_name(request)
+        return page
+
     def _admit(self, request: ControlRequest) -> Admitted:
         _check_size(request)
         token = self._token(request)
-        request = replace(request, actor=token.name)
+        request = replace(request, actor=token.name, role=token.role)
         self._check_place(request)
         routes, name = self._table.find(request.path)
         if not routes:
@@ -203,14 +217,18 @@ class Control:
 
     def _check_place(self, request: ControlRequest) -> None:
         """Refuse what another site has a browser send, and what is written so that others may read it differently."""
+        self._check_name(request)
+        if self._door.is_foreign(request.headers):
+            self._refuse(request, "site", 1)
+            raise Problem(HTTPStatus.FORBIDDEN, "this was sent by a page of another site")
+
+    def _check_name(self, request: ControlRequest) -> None:
+        """Refuse a host that is not ours, and a path that a proxy may read differently."""
         host = request.headers.get("host", "")
         if not self._door.allows_host(host):
             self._refuse(request, "host", 1)
             detail = f"the host {host[:80]!r} is not allowed here; FAULTWARE_CONTROL_HOSTS names those that are"
             raise Problem(HTTPStatus.FORBIDDEN, detail)
-        if self._door.is_foreign(request.headers):
-            self._refuse(request, "site", 1)
-            raise Problem(HTTPStatus.FORBIDDEN, "this was sent by a page of another site")
         raw = _ORIGIN.sub("", request.raw_path.partition("?")[0], count=1)
         if raw and not (_PLAIN.fullmatch(raw) and raw.endswith(self._prefix + request.path)):
             # A proxy that keeps others off the control path compares what is written, and would let this pass.

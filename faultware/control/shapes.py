@@ -64,6 +64,10 @@ _REPORTED: Final = _object(
         "took_seconds": {"type": ["number", "null"], "description": "From the kill until it was obeyed there."},
     }
 )
+_TOKEN: Final = {
+    **_object({"name": _TEXT, "role": {"enum": ["view", "kill", "control"]}}),
+    "description": "Of the token that was shown.",
+}
 _STATUS: Final = _object(
     {
         **_ALWAYS,
@@ -77,6 +81,7 @@ _STATUS: Final = _object(
         "guards": _list(_MEASURED),
         "reload_successful": _FLAG,
         "store": _TEXT,
+        "token": _TOKEN,
         "worker": _WORKER,
         "workers": {**_list(_REPORTED), "description": "All that serve and have reported."},
         "warning": {
@@ -85,6 +90,34 @@ _STATUS: Final = _object(
         },
     },
     needs=tuple(_ALWAYS),
+)
+_REQUEST: Final = _object({"method": _TEXT, "path": _TEXT})
+_POINT: Final = _object(
+    {
+        "at": {**_WHOLE, "description": "When the step begins, in seconds since the epoch."},
+        "requests": {**_NUMBER, "description": "Estimated where only a sample of them was measured."},
+        "measured": {**_WHOLE, "description": "Answers that were measured."},
+        "errors": {**_WHOLE, "description": "Those of them with 5xx, or with none."},
+        "own_errors": {**_WHOLE, "description": "Those of them on which no fault acted."},
+        "injected": {**_WHOLE, "description": "Faults that were injected."},
+        "times": {
+            **_list({"type": "array", "prefixItems": [_NUMBER, _WHOLE], "minItems": 2, "maxItems": 2}),
+            "description": "Seconds, and how many answers took no longer and longer than the seconds before.",
+        },
+    }
+)
+_COUNTED: Final = _object(
+    {
+        "name": _TEXT,
+        "line": {**_PERHAPS, "description": "In one line, if that can say it."},
+        "percentage": _NUMBER,
+        "matched": _WHOLE,
+        "rolled": _WHOLE,
+        "fired": {**_WHOLE, "description": "Requests on which it acted."},
+        "injected": {**_WHOLE, "description": "Faults; one request may have several."},
+        "suppressed": _WHOLE,
+        "expires_in": {"type": ["number", "null"], "description": "Seconds."},
+    }
 )
 _EXPLAINED: Final = _object(
     {
@@ -126,6 +159,15 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
         }
     ),
     "Events": _object({"events": _list(_EVENT), "lost": _WHOLE, "worker": _WORKER}),
+    "Series": _object(
+        {
+            "now": _TIME,
+            "step_seconds": _WHOLE,
+            "points": _list(_POINT),
+            "rules": _list(_COUNTED),
+            "worker": _WORKER,
+        }
+    ),
     "Audit": _object({"entries": _list(_DEED)}),
     "Capabilities": _object(
         {
@@ -157,9 +199,17 @@ GUARDS: Final = Shape(
 RULE: Final = Shape("The rule.", _ref("Rule"), has_tag=True)
 NEW_RULE: Final = Shape("The rule, which is new.", _ref("Rule"), has_tag=True)
 GONE: Final = Shape("The rule is gone.")
-PARSED: Final = Shape("The same rules in both forms.", _object({"rules": _list(_ref("Rule")), "lines": _list(_TEXT)}))
+PARSED: Final = Shape(
+    "The same rules in both forms, and for each the recent requests that it would match by method and path.",
+    _object({"rules": _list(_ref("Rule")), "lines": _list(_TEXT), "hits": _list(_list(_REQUEST))}),
+)
 EXPLAINED: Final = Shape("Each rule, and what becomes of it.", _ref("Explanation"))
 EVENTS: Final = Shape("The events of the worker that answers, the oldest first.", _ref("Events"))
+SERIES: Final = Shape("What the worker that answers has seen in the last quarter of an hour.", _ref("Series"))
+RECENT: Final = Shape(
+    "Requests that the worker that answers has measured lately, the newest first.",
+    _object({"requests": _list(_REQUEST), "worker": _WORKER}),
+)
 AUDIT: Final = Shape("The last changes, the newest last.", _ref("Audit"), has_tag=True)
 CAPABILITIES: Final = Shape("The server, and what becomes of every fault under it.", _ref("Capabilities"))
 METRICS: Final = Shape(

@@ -155,9 +155,9 @@ class Injector(Reporter):
             injection.live.tally.suppressed[reason] += 1
         return False
 
-    def measures(self, view: View) -> bool:
+    def measures(self, view: View, method: str, path: str) -> bool:
         """Whether a request that sees a measured view is measured. When enough of them are, the view is no more."""
-        if self.traffic.wants():
+        if self.traffic.wants(method, path):
             return True
         if self.view is view:
             self.view = view.other()
@@ -167,7 +167,7 @@ class Injector(Reporter):
         """Measure requests again, for a while."""
         self.traffic.grant()
         view = self.view
-        if not (view.is_idle or view.is_measured):
+        if not view.is_measured:
             self.view = view.other()
 
     def act(self, injection: Injection, request: Request) -> bool:

@@ -41,8 +41,8 @@ class View:
         # While it is, no request takes a fast way: each is looked at, and may be measured.
         self.is_measured = is_measured
         self._other: View | None = None
-        # Without rules in force only the control endpoint is to be looked for.
-        self.is_idle = not rules.counted
+        # Without rules in force only the control endpoint is to be looked for, unless requests are measured.
+        self.is_idle = not (rules.counted or is_measured)
         # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
         self.quiet: dict[str, bool] = {} if is_measured or rules.has_query or rules.has_raw else rules.quiet

@@ -121,7 +121,7 @@ class FaultMiddleware:
             request = EnvironRequest(environ, path)
             plan = injector.decide(view, candidates, request)
             chosen = (plan, request) if plan is not None and injector.enter(plan, request) else None
-        if view.is_measured and not is_decided and injector.measures(view):
+        if view.is_measured and not is_decided and injector.measures(view, environ["REQUEST_METHOD"], path):
             serve = partial(self._serve, injector, chosen, environ)
             return measured(injector.traffic, serve, start_response, is_injected=chosen is not None)
         return self._serve(injector, chosen, environ, start_response)

@@ -30,8 +30,10 @@ ROUTES = (
     "/capabilities",
     "/metrics",
     "/openapi.json",
+    "/series",
+    "/recent",
     "/nothing",
-    "",
+    "/nothing/",
 )
 
 

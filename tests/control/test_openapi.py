@@ -86,6 +86,8 @@ ASKED = [
     ("POST", "/parse", {"rules": "/a 1% abort 503"}),
     ("POST", "/explain", {"path": "/pay", "headers": {"a": ["b"]}}),
     ("GET", "/events", None),
+    ("GET", "/series", None),
+    ("GET", "/recent", None),
     ("GET", "/audit", None),
     ("GET", "/capabilities", None),
     ("GET", "/metrics", None),

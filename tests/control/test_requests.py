@@ -27,6 +27,8 @@ METHODS = {
     "/capabilities": "GET, HEAD",
     "/metrics": "GET, HEAD",
     "/openapi.json": "GET, HEAD",
+    "/series": "GET, HEAD",
+    "/recent": "GET, HEAD",
 }
 READS = [path for path, methods in METHODS.items() if "GET" in methods]
 
@@ -42,7 +44,9 @@ def test_a_method_that_does_nothing_is_refused_with_those_that_do(desk, path, me
         assert reply.data["detail"] == f"{method} does nothing here; allowed: {METHODS[path]}"
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/Status", "/status/", "/rules/", "/kill/now", "//status"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/console.html", "/Status", "/status/", "/rules/", "/kill/now", "//status"]
+)
 def test_an_unknown_route_is_refused_with_those_there_are(desk, path):
     for method in ("GET", "POST", "DELETE"):
         reply = desk(method, path)
@@ -245,6 +249,8 @@ def _spoilt(document, field, value):
 )
 def test_no_request_makes_a_bug_show(desk, method, path, query, headers, body, client):
     reply = desk.send(ControlRequest(method, path, query, headers, body, client))
+    if method in ("GET", "HEAD") and path in ("", "/") and reply.status < 400:
+        return
     assert reply.status in (200, 201, 204, 400, 401, 403, 404, 405, 409, 412, 415, 422, 429), reply
     assert desk.injector.internal_errors == {}
     if reply.status == 204:

@@ -43,6 +43,7 @@ def test_the_status_says_what_is_so(desk):
         "max_active_faults": 100,
         "held": 0,
         "guards": [],
+        "token": {"name": "control token", "role": "control"},
         "reload_successful": True,
         "store": "memory:",
         "worker": {"host": socket.gethostname(), "pid": os.getpid()},
