@@ -1,6 +1,7 @@
 """Times that can be compared on a machine that does other things too.
 
-Every case runs a short batch in every round, with the same batch of the yardstick before it. The best batch of a case
+Every case runs a short batch in every round, with the same batch of the yardstick before it. Each batch runs twice and
+only the second counts, so that none pays for what the processor remembers of the case before. The best batch of a case
 is set against the best batch of the yardstick: what disturbs a batch only ever makes it longer. The median of the
 ratios within the rounds is the second opinion. The collector is off, so that no case pays for another one's garbage.
 """
@@ -43,11 +44,11 @@ def compare(yardstick: Batch, cases: Mapping[str, Batch], rounds: int) -> dict[s
         shortest = [yardstick()]
         times: dict[str, list[float]] = {name: [] for name in cases}
         ratios: dict[str, list[float]] = {name: [] for name in cases}
-        for batch in cases.values():
-            batch()
         for _ in range(rounds):
             for name, batch in cases.items():
+                yardstick()
                 base = yardstick()
+                batch()
                 time = batch()
                 shortest.append(base)
                 times[name].append(time)

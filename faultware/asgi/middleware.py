@@ -61,8 +61,9 @@ class FaultMiddleware:
     def __init__(self, app: ASGIApp, **options: Unpack[Options]) -> None:
         self.app = app
         # uvicorn and hypercorn take an object for ASGI 3 only if its `__call__` is a coroutine function. They look at
-        # the object; Python, when it is called, at the class.
-        vars(self)["__call__"] = self._call
+        # the object; Python, when it is called, at the class. Set so that no dictionary comes to be: with `vars`, every
+        # attribute that is read here takes a third longer (CPython 3.11).
+        object.__setattr__(self, "__call__", self._call)
         self._refusal = ""
         self._injector: Injector | None = None
         self._route = route_of(app)
@@ -86,21 +87,28 @@ class FaultMiddleware:
         if injector is None:
             return self._refuse(scope, receive, send) if self._refusal else app(scope, receive, send)
         view = injector.view
-        if injector.signal[0] != view.word:
+        if injector.is_off:
+            landmark = self._landmark
+            if landmark is None:
+                return app(scope, receive, send)
+            try:
+                is_quiet = landmark not in scope["path"]
+            except KeyError:  # lifespan has no path
+                is_quiet = True
+        elif injector.signal[0] != view.word:
             return self._attend(injector, None, scope, receive, send)
-        if view.is_idle and self._landmark is None:
-            return app(scope, receive, send)
-        try:
-            if view.is_idle:
-                is_quiet = self._landmark not in scope["path"]
-            else:
-                is_quiet = scope["path"] in view.quiet and not scope["root_path"]
-                if is_quiet and view.has_more:
+        else:
+            try:
+                if (path := scope["path"]) in view.quiet:
+                    is_quiet = not scope["root_path"]
+                elif path in view.nearly_quiet and not scope["root_path"]:
                     is_quiet = scope["type"] == "http" and view.raw_header_names.isdisjoint(
                         map(_name, scope["headers"])
                     )
-        except (KeyError, TypeError):  # lifespan has no path, and a server may leave out the root path
-            is_quiet = False
+                else:
+                    is_quiet = False
+            except (KeyError, TypeError):  # a server may leave out the root path
+                is_quiet = False
         if is_quiet:
             return app(scope, receive, send)
         return self._attend(injector, view, scope, receive, send)
@@ -141,31 +149,31 @@ class FaultMiddleware:
                     candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
-        if not candidates and not view.is_measured:
+        if _DECIDED in scope or not (candidates or view.is_measured):
             return app(scope, receive, send)
-        is_decided = _DECIDED in scope
-        chosen: tuple[Plan, ScopeRequest] | None = None
-        if candidates and not is_decided:
+        request, plan = ScopeRequest(scope, path), None
+        if candidates:
             scope[_DECIDED] = True
-            request = ScopeRequest(scope, path)
             plan = injector.decide(view, candidates, request)
-            chosen = None if plan is None else (plan, request)
-        if view.is_measured and not is_decided and injector.measures(view, scope["method"], path):
-            serve = partial(self._serve, injector, chosen, scope, receive)
-            return measured(injector.traffic, serve, send, is_injected=chosen is not None)
-        return self._serve(injector, chosen, scope, receive, send)
+        if view.is_measured and injector.measures(view, scope["method"], path):
+            serve = partial(self._serve, injector, plan, request, scope, receive)
+            return measured(injector.traffic, serve, send, is_injected=plan is not None)
+        if plan is None:
+            return app(scope, receive, send)
+        return inject(app, injector, plan, request, scope, receive, send, is_marked=self._mark)
 
     def _serve(
         self,
         injector: Injector,
-        chosen: tuple[Plan, ScopeRequest] | None,
+        plan: Plan | None,
+        request: ScopeRequest,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> Awaitable[None]:
-        if chosen is None:
+        if plan is None:
             return self.app(scope, receive, send)
-        return inject(self.app, injector, *chosen, scope, receive, send, is_marked=self._mark)
+        return inject(self.app, injector, plan, request, scope, receive, send, is_marked=self._mark)
 
     def _attend_websocket(
         self, injector: Injector, view: View, scope: Scope, receive: Receive, send: Send

@@ -130,6 +130,7 @@ class SocketLine(Line):
         super().__init__(feed, send, limit)
         self._wire = wire
         self._is_plain = is_plain
+        self._is_stuck = False
 
     def can(self, fault: Fault) -> bool:
         """See `Line`."""
@@ -162,7 +163,7 @@ class SocketLine(Line):
         feed, limit = self._feed, self._limit
         until = feed.now() + limit
         with suppress(OSError):
-            while data and not feed.gone and feed.now() < until:
+            while data and not (feed.gone or self._is_stuck):
                 written = self._wire.write(data)
                 data = data[written:]
                 if written:
@@ -171,6 +172,7 @@ class SocketLine(Line):
                     await anyio.sleep(_LOOK_SECONDS)
                 else:
                     await feed.pause(feed.now() + _LOOK_SECONDS)
+                self._is_stuck = feed.now() >= until
 
     def close(self) -> None:
         """See `Line`."""

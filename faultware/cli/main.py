@@ -8,7 +8,19 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from faultware import __version__
-from faultware.cli import arm, capabilities, events, explain, kill, rules, selftest, status, validate
+from faultware.cli import (
+    arm,
+    capabilities,
+    events,
+    explain,
+    exporting,
+    importing,
+    kill,
+    rules,
+    selftest,
+    status,
+    validate,
+)
 from faultware.cli.ending import CommandError, Ending
 from faultware.cli.screen import Screen
 from faultware.errors import FaultwareError, MissingExtraError, StoreError
@@ -22,6 +34,8 @@ COMMANDS: Final = (
     arm.COMMAND,
     rules.COMMAND,
     validate.COMMAND,
+    importing.COMMAND,
+    exporting.COMMAND,
     explain.COMMAND,
     events.COMMAND,
     capabilities.COMMAND,

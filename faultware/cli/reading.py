@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def read_target(target: str) -> tuple[Rule, ...]:
     """The rules in a file, in a text, or, for `-`, in what comes in.
 
-    A rule holds blanks; what holds none, or names a file, is a path.
+    A rule holds blanks; what holds none, or names a file, is a path. A file may be one of Envoy, Istio or Toxiproxy.
 
     Raises:
         ConfigurationError: They cannot be used; a file with settings is looked at as a whole.
@@ -41,7 +41,14 @@ def _of_file(path: Path) -> tuple[Rule, ...]:
     from faultware.config.files import read_file  # noqa: PLC0415
     from faultware.config.settings import load_settings  # noqa: PLC0415  (loads asyncio)
     from faultware.config.values import read_rules_value  # noqa: PLC0415
+    from faultware.interop.hints import may_be_foreign  # noqa: PLC0415
 
+    if may_be_foreign(path):
+        from faultware.interop.load import import_file  # noqa: PLC0415
+
+        imported = import_file(path)
+        if imported is not None:
+            return imported.rules
     data = read_file(path)
     if data.keys() <= {"rules"}:
         return read_rules_value(path)

@@ -46,6 +46,10 @@ class Screen:
         """One line for people, on the standard error."""
         sys.stderr.write(f"faultware: {_clean(text)}\n")
 
+    def document(self, text: str) -> None:
+        """A document of our own making, in which nothing is left that a terminal would obey."""
+        self._stream.write(text)
+
     def fields(self, values: Mapping[str, object]) -> None:
         """Names and their values, a line each; what is None or empty is left out."""
         self.table((), [(name, value) for name, value in values.items() if value is not None and value != ""])

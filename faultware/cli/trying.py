@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from faultware.cli.ending import NoAnswerError
+from faultware.cli.ending import NoAnswerError, RefusedError
 from faultware.cli.talking import talk
 from faultware.cli.trials import HTTP, LEFT_OUT, MESSAGES, WEBSOCKETS, Trial
 from faultware.cli.watching import Address, exchange, request_bytes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # `ok`: seen as expected; `wrong`: something else; `refused`: not possible here, and the service says so; `untried`.
 Verdict: TypeAlias = Literal["ok", "wrong", "refused", "untried"]
 
+_NOT_THERE: Final = 404
 _RAW: Final = frozenset(name for name, fault in FORMS if fault.needs is Needs.RAW)
 # A handshake cannot be refused with any status everywhere.
 _REFUSED: Final = (422, 403)
@@ -85,6 +86,7 @@ class Tester:
 
         Raises:
             NoAnswerError: The service cannot be reached.
+            RefusedError: There is no self-test.
         """
         means = {one["fault"]: one["means"] for one in told["faults"]}
         for trial in (*HTTP, *WEBSOCKETS):
@@ -109,6 +111,9 @@ class Tester:
         else:
             heard = talk(self._address, target, self._headers, MESSAGES, self._patience)
             status, is_met, seen, told = heard.status, trial.is_met(heard), str(heard), ""
+        if status == _NOT_THERE:
+            hint = "it needs the control endpoint on the service's own address, and not on one of its own"
+            raise RefusedError(f"{self._url}: there is no self-test here", hint=hint)
         if not is_possible:
             verdict: Verdict = "refused" if status in _REFUSED else "wrong"
             return Outcome(trial.fault, trial.line, "it is refused", told or seen, verdict)

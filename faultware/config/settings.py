@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  (pydantic reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, cast
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from faultware.config import tokens, values
+from faultware.config import mesh, tokens, values
 from faultware.config.addresses import Address, read_address
 from faultware.config.guardlines import read_guards
 from faultware.config.mistakes import seen_from, together
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
+
+
+# Takes a path and Envoy's runtime keys; gives the settings a foreign file stands for, None: it is ours.
+Foreign: TypeAlias = "Callable[[Path, Mapping[str, int]], dict[str, object] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,9 @@ class Settings(BaseSettings):
         default=False,
         description="Let faults harm the process itself: `kill`, `cpu`, `memory`, `block`, `descriptors`.",
     )
+    envoy_runtime: Annotated[
+        tuple[tuple[str, int], ...], Read(mesh.read_runtime, "`fault.http.abort.abort_percent=10`, with commas between")
+    ] = Field(default=(), description="Envoy's runtime keys, for an Envoy document in `config_file`.")
     environment: Annotated[str, Read(values.read_word, "a word; case does not count")] = Field(
         default="", description="What this deployment is called."
     )
@@ -225,11 +232,14 @@ _FILES: Final[Mapping[str, Callable[[Path], object]]] = {
 }
 
 
-def load_settings(environ: Mapping[str, str] | None = None, **arguments: object) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, foreign: Foreign | None = None, **arguments: object
+) -> Settings:
     """Read the settings.
 
     Args:
         environ: The environment; left out: that of this process.
+        foreign: Reads a configuration file that is not ours.
         arguments: Settings by name, as a middleware was given them; None is not given.
 
     Returns:
@@ -249,7 +259,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **arguments: object)
     ]
     said = _switches("enabled", sources, mistakes)
     if False not in said:
-        file = _file(sources, mistakes)
+        file = _file(sources, mistakes, foreign)
         sources.insert(1, file)
         said += _switches("enabled", [file], mistakes)
     if said and all(said):
@@ -271,18 +281,33 @@ def _switches(name: str, sources: Iterable[Source], mistakes: list[Configuration
     return said
 
 
-def _file(sources: Iterable[Source], mistakes: list[ConfigurationError]) -> Source:
+def _file(sources: Sequence[Source], mistakes: list[ConfigurationError], foreign: Foreign | None) -> Source:
     """The settings in the file that the first of the sources names; empty, if none does."""
     for source in sources:
         if "config_file" in source.values:
             try:
                 path = values.read_path(source.values["config_file"])
-                return Source({}) if path is None else file_source(path, NAMES, mistakes)
+                if path is None:
+                    return Source({})
+                found = None if foreign is None else foreign(path, _runtime(sources, mistakes))
+                return file_source(path, NAMES, mistakes) if found is None else Source(found, before=f"{path}: ")
             except (RuleError, SettingsError) as error:
                 mistakes.append(seen_from(error, source.label("config_file"), SettingsError))
                 del source.values["config_file"]
                 break
     return Source({})
+
+
+def _runtime(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> Mapping[str, int]:
+    """The runtime keys, which are wanted before all other settings."""
+    for source in sources:
+        if "envoy_runtime" in source.values:
+            try:
+                return dict(mesh.read_runtime(source.values["envoy_runtime"]))
+            except RuleError as error:
+                mistakes.append(seen_from(error, source.label("envoy_runtime"), SettingsError))
+                del source.values["envoy_runtime"]
+    return {}
 
 
 def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> Settings:

@@ -80,8 +80,8 @@ class TextMatch:
         object.__setattr__(self, "kind", kind)
         if self.ignore_case and kind not in _IGNORING_CASE:
             raise RuleError(f"ignore_case means nothing beside {kind}", where="ignore_case", hint="leave it out")
-        if self.absent_is_empty and kind in ("present", "range"):
-            message = f"absent_is_empty means nothing beside {kind}"
+        if self.absent_is_empty and kind == "present":
+            message = "absent_is_empty means nothing beside present"
             raise RuleError(message, where="absent_is_empty", hint="leave it out")
         object.__setattr__(self, "_test", self._make_test())
 

@@ -55,39 +55,40 @@ class Engine:
 
         Every match, roll and refusal is entered in the rule's tally; what is injected is entered by who injects it.
         """
-        chosen: list[Injection] = []
+        chosen: tuple[Injection, ...] = ()
         groups: set[str] | None = None
         is_preflight = request.method == "OPTIONS" and request.is_preflight
         plain_roll = self._dice.plain
         for live in candidates:
             rule, tally = live.rule, live.tally
-            if live.has_conditions and not rule.match.accepts_rest(request):
-                continue
-            if rule.group and now < live.deadline:
-                groups = groups or set()
-                if rule.group in groups:
-                    continue
-                groups.add(rule.group)
-            tally.matched += 1
-            if is_preflight and "OPTIONS" not in rule.match.methods:
-                tally.suppressed["excluded"] += 1
-                continue
-            if now >= live.deadline:
-                tally.suppressed["expired"] += 1
-                continue
             key = None
-            if live.is_plain and plain_roll is not None:
+            if live.is_plain and plain_roll is not None and not is_preflight:
+                tally.matched += 1
                 tally.rolled += 1
                 if plain_roll() * 100 >= live.percentage:
                     continue
             else:
+                if live.has_conditions and not rule.match.accepts_rest(request):
+                    continue
+                if rule.group and now < live.deadline:
+                    groups = groups or set()
+                    if rule.group in groups:
+                        continue
+                    groups.add(rule.group)
+                tally.matched += 1
+                if is_preflight and "OPTIONS" not in rule.match.methods:
+                    tally.suppressed["excluded"] += 1
+                    continue
+                if now >= live.deadline:
+                    tally.suppressed["expired"] += 1
+                    continue
                 key = rule.sample_by.key(request) if rule.sample_by is not None else None
                 if not self._fires(live, key, request, now):
                     continue
             if live.whole is not None and not chosen and self._is_unlimited:
                 return live.whole
             injections = self._chosen_faults(live, key, request, now)
-            chosen += injections
+            chosen = (*chosen, *injections)
             if any(injection.fault.phase is Phase.TERMINAL for injection in injections):
                 break
         if not chosen or self._is_over_share(candidates, chosen, request, now):

@@ -133,8 +133,18 @@ class Match:
         """Whether this very path was written, so that an exemption of it was meant to be lifted."""
         if self.path is not None and self.path.names_exactly(path):
             return True
-        sent = [text for name, text in self.headers if name == ":path"] + ([self.raw_path] if self.raw_path else [])
-        return any(text.kind in ("exact", "prefix") and not text.invert and text.value == path for text in sent)
+        return any(text.kind in ("exact", "prefix") and not text.invert and text.value == path for text in self._sent())
+
+    @property
+    def written_path(self) -> str:
+        """What the condition on the path says, whichever form of the path it is on; empty: there is none."""
+        if self.path is not None:
+            return self.path.value
+        return next((text.value for text in self._sent()), "")
+
+    def _sent(self) -> list[TextMatch]:
+        """The conditions on the path as it was sent."""
+        return [text for name, text in self.headers if name == ":path"] + ([self.raw_path] if self.raw_path else [])
 
     def _conditions(self, networks: tuple[Network, ...]) -> Iterator[Condition]:
         """What is asked besides the path, the cheapest first."""

@@ -220,8 +220,8 @@ class Rule:
 
     def derived_name(self) -> str:
         """The name of a rule that nobody named: its path and faults, and a digest of the whole, never its position."""
-        path = self.match.path.value if self.match.path else ""
-        words = re.sub(r"[^a-z0-9]+", "-", f"{path.lower()}-{'-'.join(fault.kind for fault in self.everything)}")
+        kinds = [fault.kind for fault in self.everything] or ["spare"]
+        words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *kinds]))
         content = json.dumps(rule_document(self, with_name=False), sort_keys=True)
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         stem = words.strip("-")[:44].strip("-")

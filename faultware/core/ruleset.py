@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from faultware.core.budgets import Budget
 from faultware.core.exemptions import Exemptions
-from faultware.core.faults import Phase, RateLimit
+from faultware.core.faults import Needs, Phase, RateLimit
 from faultware.core.matching import PSEUDO_HEADERS
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
@@ -70,6 +70,7 @@ class LiveRule:
         "has_conditions",
         "is_always",
         "is_plain",
+        "needs_means",
         "needs_time",
         "order",
         "percentage",
@@ -89,9 +90,19 @@ class LiveRule:
         self.has_conditions = bool(rule.match.conditions)
         self.is_always = rule.first is None and rule.every is None
         is_steady = rule.schedule is None
-        self.is_plain = self.is_always and is_steady and rule.count is None and rule.sample_by is None
+        # Nothing but the same chance every time stands between a path that matches and the faults.
+        self.is_plain = (
+            not self.has_conditions
+            and not rule.group
+            and deadline == _NEVER
+            and self.is_always
+            and is_steady
+            and rule.count is None
+            and rule.sample_by is None
+        )
         is_limited = any(isinstance(fault, RateLimit) for fault in rule.everything)
         self.needs_time = deadline != _NEVER or not is_steady or is_limited
+        self.needs_means = any(fault.needs is not Needs.NOTHING for fault in rule.everything)
         # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
         self.whole: Plan | None = None
         if len(rule.faults) == 1 and not rule.choose and not is_limited:
@@ -150,6 +161,8 @@ class RuleSet:
         ]
         self.exemptions = exemptions or Exemptions()
         self.needs_time = any(entry.needs_time for entry in self.live) or asking_until != _NEVER
+        # Whether any of them asks for more than every server can do.
+        self.needs_means = asking is not None or any(entry.needs_means for entry in self.live)
         names: set[str] = set()
         for order, entry in enumerate(self.live):
             entry.order = order
@@ -217,6 +230,7 @@ class RuleSet:
             found = tuple(sorted({*found, *more}, key=_order))
         if self._asking is not None and (asked := self._asking.find(request)) is not None:
             asked.deadline = self._asking_until
+            asked.is_plain = False  # it can expire
             if self._accepts_path(asked, request.path):
                 # What a request asks for itself comes before what happens to all.
                 return (asked, *found)

@@ -16,6 +16,7 @@ from faultware.errors import RuleError
 from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.caps import Budgets, Caps
 from faultware.runtime.exceptions import Exceptions
+from faultware.runtime.foreign import ForeignFile
 from faultware.runtime.guard import Watch
 from faultware.runtime.injector import Injector
 from faultware.runtime.servers import running
@@ -84,6 +85,7 @@ class Options(TypedDict, total=False):
     mark_responses: bool
     allow_production: bool
     allow_instance_faults: bool
+    envoy_runtime: str | Mapping[str, int]
     environment: str
     exceptions: Registration
     health: Callable[[], object]
@@ -124,9 +126,9 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     from faultware.config.guardlines import read_guards  # noqa: PLC0415
     from faultware.config.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(
-        options.get("environ"), **{name: value for name, value in options.items() if name not in _NOT_SETTINGS}
-    )
+    foreign = ForeignFile()
+    given: dict[str, object] = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    settings = load_settings(options.get("environ"), foreign=foreign, **given)
     if not settings.enabled:
         return None
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
@@ -172,6 +174,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         raise error.inside("abort_when") from None
     injector.chores.append(watch.tick)
     injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
+    foreign.announce()
     _announce(settings, injector)
     return Service(settings, injector, events, watch)
 

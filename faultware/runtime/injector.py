@@ -36,14 +36,27 @@ if TYPE_CHECKING:
     from faultware.runtime.caps import Caps
     from faultware.runtime.exceptions import Exceptions
     from faultware.runtime.switch import Clocks, Switch
-    from faultware.state.store import Snapshot
+    from faultware.state.store import Signal, Snapshot
     from faultware.telemetry.events import Observer
     from faultware.telemetry.prometheus import Metrics
 
 _log = logging.getLogger("faultware")
 
 
-class Injector(Reporter):
+class _Glance:
+    """What every request reads, in slots: with many attributes beside them these would be found more slowly.
+
+    While `is_off`, the switch is killed and nobody looks at the signal: a kill must be seen by the next request, but
+    that somebody has armed again the refresher is early enough to see.
+    """
+
+    __slots__ = ("is_off", "signal", "view")
+    is_off: bool
+    signal: Signal
+    view: View
+
+
+class Injector(_Glance, Reporter):
     """Decides for each request, and keeps the rules up to date.
 
     Args:
@@ -110,7 +123,7 @@ class Injector(Reporter):
         # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
         self.loaded = (-1, self._nothing)
         self.refresh()
-        self.view = self._idle
+        self.look()
         _injectors.add(self)
         metrics.watch(self)
         # What was counted since the last flush must not be lost with the process.
@@ -129,7 +142,7 @@ class Injector(Reporter):
             # The time is asked for only where a rule can expire.
             now = self.clocks.monotonic() if view.rules.needs_time else 0.0
             plan = self._engine.decide(candidates, request, now)
-            if plan is not None:
+            if plan is not None and view.rules.needs_means:
                 plan = self._possible(plan)
             if plan is None or not self.dry_run:
                 return plan
@@ -160,7 +173,7 @@ class Injector(Reporter):
         if self.traffic.wants(method, path):
             return True
         if self.view is view:
-            self.view = view.other()
+            self._show(view.other())
         return False
 
     def measure(self) -> None:
@@ -168,7 +181,7 @@ class Injector(Reporter):
         self.traffic.grant()
         view = self.view
         if not view.is_measured:
-            self.view = view.other()
+            self._show(view.other())
 
     def act(self, injection: Injection, request: Request) -> bool:
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
@@ -211,7 +224,7 @@ class Injector(Reporter):
         self.snapshot = snapshot
         self.last_reload = (True, self.clocks.wall())
         is_off = word & KILLED or self.is_cut
-        self.view = View(word, self._nothing if is_off else rules)
+        self._show(View(word, self._nothing if is_off else rules))
         if is_off:
             self.holding.release_all()
         return snapshot
@@ -240,13 +253,17 @@ class Injector(Reporter):
         """Let no fault happen, since what the store holds is not known any more."""
         self.is_cut = True
         # Again and again: a request that was just looking may have put the old view back.
-        self.view = View(self.signal[0], self._nothing)
+        self._show(View(self.signal[0], self._nothing))
         self.holding.release_all()
 
     def mend(self) -> None:
         """What the store holds is known again: let the next request look."""
         self.is_cut = False
-        self.view = self._idle
+        self.look()
+
+    def look(self) -> None:
+        """Let the next request look at the switch."""
+        self._show(self._idle)
 
     @property
     def active_faults(self) -> int:
@@ -285,13 +302,17 @@ class Injector(Reporter):
         word, rules = self.loaded
         now = self.signal[0]
         if now & KILLED:
-            self.view = View(now, self._nothing)
+            self._show(View(now, self._nothing))
             self.holding.release_all()
         elif now == word:
-            self.view = View(word, self._nothing if self.is_cut else rules)
+            self._show(View(word, self._nothing if self.is_cut else rules))
         elif self._refresher is not None:
             self._refresher.wake()
         return self.view
+
+    def _show(self, view: View) -> None:
+        self.view = view
+        self.is_off = view.word >= 0 and bool(view.word & KILLED)
 
     def _begin(self) -> bool:
         """See to it that this process has a refresher; False: nothing may happen here yet."""
@@ -327,7 +348,7 @@ class Injector(Reporter):
         self.pulse = None
         for part in (self.caps, self.traffic, self.instances):
             part.after_fork()
-        self.view = self._idle
+        self.look()
 
 
 _injectors: weakref.WeakSet[Injector] = weakref.WeakSet()

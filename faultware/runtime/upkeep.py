@@ -122,6 +122,8 @@ def _reload(injector: Injector) -> None:
     is_new = injector.signal[0] not in (word, word | KILLED)
     if is_new or not injector.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
         injector.refresh()
+    if injector.is_off and not injector.switch.killed:
+        injector.look()
 
 
 def _do_chores(injector: Injector) -> None:

@@ -23,11 +23,11 @@ class View:
 
     __slots__ = (
         "_other",
-        "has_more",
         "header_names",
         "is_idle",
         "is_measured",
         "known",
+        "nearly_quiet",
         "quiet",
         "raw_header_names",
         "rules",
@@ -43,20 +43,22 @@ class View:
         self._other: View | None = None
         # Without rules in force only the control endpoint is to be looked for, unless requests are measured.
         self.is_idle = not (rules.counted or is_measured)
-        # Paths on which nothing can match, unless a header brings a rule in: the adapters' fast way.
         names = rules.header_names
-        self.quiet: dict[str, bool] = {} if is_measured or rules.has_query or rules.has_raw else rules.quiet
+        has_websockets = any(entry.rule.is_websocket for entry in rules.live)
+        # Paths on which nothing can match: the adapters' fast way. And those on which nothing can, unless a header
+        # brings a rule in or it is a WebSocket that is asked for.
+        quiet: dict[str, bool] = {} if is_measured or rules.has_query or rules.has_raw else rules.quiet
+        is_last_word = not names and not has_websockets
+        self.quiet: dict[str, bool] = quiet if is_last_word else {}
+        self.nearly_quiet: dict[str, bool] = {} if is_last_word else quiet
         # Where the path alone decides which rules are asked: the second fastest way.
         has_fields = names or rules.has_query or rules.has_raw
         self.known: dict[str, tuple[LiveRule, ...]] = {} if has_fields else rules.known
         # WebSockets have an index of their own, so that they cost other requests nothing.
-        has_websockets = any(entry.rule.is_websocket for entry in rules.live)
         self.websockets = RuleSet(rules.live, rules.exemptions, for_websockets=True) if has_websockets else _NO_RULES
-        # Headers that may bring a rule in on any other quiet path, as WSGI and ASGI name them.
+        # Headers that may bring a rule in, as WSGI and ASGI name them.
         self.header_names = frozenset(map(environ_key, names))
         self.raw_header_names = frozenset(name.encode("latin-1") for name in names)
-        # Whether a quiet path is not the last word under ASGI: a header may bring a rule in, or it may be a WebSocket.
-        self.has_more = has_websockets or bool(names)
 
     def other(self) -> View:
         """The same view for requests that are measured, or for requests that are not."""

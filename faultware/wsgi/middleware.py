@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Options
     from faultware.runtime.injector import Injector
-    from faultware.runtime.view import View
 
 _log = logging.getLogger("faultware")
 
@@ -74,27 +73,33 @@ class FaultMiddleware:
         injector = self._injector
         if injector is None:
             return app(environ, start_response)
-        view = injector.view
-        if injector.signal[0] != view.word:
-            return self._attend(injector, injector.current(), environ, start_response)
-        if view.is_idle and self._landmark is None:
-            return app(environ, start_response)
-        try:
-            if view.is_idle:
-                is_quiet = self._landmark not in environ["PATH_INFO"]
-            else:
-                is_quiet = environ["PATH_INFO"] in view.quiet
-                if is_quiet and view.header_names:
-                    is_quiet = environ.keys().isdisjoint(view.header_names)
-        except KeyError:  # a server may leave out a path that is empty (PEP 3333)
+        if injector.is_off:
+            landmark = self._landmark
+            if landmark is None:
+                return app(environ, start_response)
+            try:
+                is_quiet = landmark not in environ["PATH_INFO"]
+            except KeyError:  # a server may leave out a path that is empty (PEP 3333)
+                is_quiet = True
+        elif injector.signal[0] != (view := injector.view).word:
             is_quiet = False
+        else:
+            try:
+                if (path := environ["PATH_INFO"]) in view.quiet:
+                    is_quiet = True
+                else:
+                    is_quiet = path in view.nearly_quiet and environ.keys().isdisjoint(view.header_names)
+            except KeyError:
+                is_quiet = False
         if is_quiet:
             return app(environ, start_response)
-        return self._attend(injector, view, environ, start_response)
+        return self._attend(injector, environ, start_response)
 
-    def _attend(
-        self, injector: Injector, view: View, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def _attend(self, injector: Injector, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Look closely at a request, and at the switch if it has changed."""
+        view = injector.view
+        if injector.signal[0] != view.word:
+            view = injector.current()
         path = environ.get("PATH_INFO", "")
         candidates: Sequence[LiveRule] | None = view.known.get(path)
         if candidates is None:

@@ -159,6 +159,34 @@ def test_after_a_cut_send_raises_where_the_server_speaks_of_that(time):
     time.run(main)
 
 
+def test_after_a_cut_send_does_nothing_where_the_server_knows_no_better(time):
+    async def main():
+        pieces = [body(b"0123456789", more=True)] * 5
+        app = wrapped(sends(start(200), *pieces, body()), "/pay 100% truncate 25B as r", time)
+        with dialled_in() as (_, scope):
+            scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
+            exchange = Exchange(leaves_after=0.0)
+            await app(scope, exchange.receive, exchange.send)
+        assert (len(exchange.body), exchange.is_complete) == (25, False)
+
+    time.run(main)
+
+
+def test_a_peer_that_does_not_read_what_is_written_past_the_server_is_given_up_once(time):
+    async def main():
+        pieces = [body(b"x" * 4_000_000, more=True)] * 10
+        app = wrapped(sends(start(200), *pieces, body()), "/pay 100% malformed_chunk 1000MB as r", time, max_delay="4s")
+        with dialled_in() as (client, scope):
+            exchange, began = Exchange(), time()
+            await app(scope, exchange.receive, exchange.send)
+            # Once for the bytes, once until they are acknowledged, and not for each of the pieces.
+            assert time() - began < 40
+            assert len(heard(client)[0]) > 100_000
+        assert exchange.status == 499
+
+    time.run(main)
+
+
 class ClientLeftError(Exception):
     """What a framework may make of it."""
 

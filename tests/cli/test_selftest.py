@@ -8,6 +8,7 @@ import pytest
 
 from faultware.cli import trying
 from faultware.cli.trials import HTTP, LEFT_OUT, WEBSOCKETS
+from faultware.cli.watching import Seen, read_response
 from faultware.config.oneline import parse_rules
 from faultware.runtime.capabilities import FORMS
 
@@ -106,3 +107,12 @@ def test_a_service_that_goes_away_is_no_answer(ask, trials, monkeypatch):
     result = ask("selftest")
     assert result.code == 3
     assert "no connection for abort 503: nobody listens" in result.err
+
+
+def test_a_control_endpoint_on_an_address_of_its_own_has_no_self_test(ask, trials, monkeypatch):
+    trials("abort")
+    missing = read_response(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+    monkeypatch.setattr(trying, "exchange", lambda *_arguments: Seen(b"", (), "FIN", 0.0, missing))
+    result = ask("selftest")
+    assert (result.code, result.out) == (1, "")
+    assert "there is no self-test here (it needs the control endpoint on the service's own address" in result.err

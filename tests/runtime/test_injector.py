@@ -7,6 +7,7 @@ import pytest
 from faultware.core.engine import Limits
 from faultware.runtime import injector as module
 from faultware.runtime.view import environ_key
+from faultware.state.store import KILLED
 from faultware.telemetry.events import FaultInjected, InternalError
 from tests.runtime.kit import (
     BEGIN,
@@ -62,6 +63,41 @@ def test_a_service_that_starts_killed_faults_nothing_until_it_is_armed(time):
     other_worker(injector, time).arm("me")
     injector.tick()
     assert names(injector) == ["pay"]
+
+
+def test_while_it_is_killed_the_signal_is_left_to_the_refresher(time):
+    injector = make_injector(PAY, time=time)
+    assert not injector.is_off  # nothing is known before the first request
+    assert names(injector) == ["pay"]
+    injector.switch.kill("me")
+    assert not injector.is_off  # nobody has noticed
+    assert names(injector) == []
+    assert injector.is_off
+    other_worker(injector, time).arm("another worker")
+    assert injector.is_off
+    injector.tick()
+    assert not injector.is_off
+    assert names(injector) == ["pay"]
+
+
+def test_a_signal_that_is_what_it_was_before_a_kill_is_seen_though_nothing_is_to_be_loaded():
+    injector = make_injector(PAY)
+    ask(injector)
+    injector.signal[0] |= KILLED
+    ask(injector)
+    assert injector.is_off
+    injector.signal[0] &= ~KILLED
+    injector.tick()
+    assert names(injector) == ["pay"]
+
+
+def test_a_child_of_a_killed_process_looks_at_the_switch_for_itself():
+    injector = make_injector(PAY)
+    ask(injector)
+    injector.switch.kill("me")
+    ask(injector)
+    injector.after_fork()
+    assert not injector.is_off
 
 
 def test_rules_that_another_worker_put_are_seen_after_a_tick_and_wake_the_refresher(time):
@@ -153,7 +189,8 @@ def test_a_view_says_what_besides_the_path_may_bring_a_rule_in(condition, names_
     assert view.known == {}
     assert (view.header_names, view.raw_header_names) == (names_, raw_names)
     assert view.rules.has_query == (not names_)
-    assert "/x" not in view.quiet or names_
+    assert view.quiet == {}
+    assert ("/x" in view.nearly_quiet) == bool(names_)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ from faultware.errors import RuleError
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """Passes the body up to a place, and ends the connection there. A body that ends before passes whole.
+    """Passes the body up to a place, and ends the connection there as soon as it is reached.
+
+    A body that ends before passes whole, and so does one that is announced, by Content-Length, to end just there.
 
     Args:
         at: `Bytes(n)`, `Share(percentage)` or `Events(n)`. The share of a body without Content-Length counts of what

@@ -1,0 +1,47 @@
+"""Reads the values of settings that concern meshes. As in `values`, errors name no place: the caller knows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, cast
+
+from faultware.config.mistakes import shown
+from faultware.errors import RuleError
+
+_UINT32: Final = 2**32 - 1
+_KEY: Final = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_DIGITS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+def read_runtime(value: object) -> tuple[tuple[str, int], ...]:
+    """Runtime keys of Envoy with their numbers: a mapping, or `key=number` with commas between."""
+    if isinstance(value, str):
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        pairs: list[tuple[object, object]] = [_pair(word) for word in words]
+    elif isinstance(value, Mapping):
+        pairs = list(cast("Mapping[object, object]", value).items())
+    elif isinstance(value, tuple):
+        pairs = list(cast("tuple[tuple[object, object], ...]", value))
+    else:
+        raise RuleError(f"{shown(value)} is not a mapping", hint="fault.http.abort.abort_percent=10")
+    return tuple((_key(key), _number(key, number)) for key, number in pairs)
+
+
+def _pair(word: str) -> tuple[object, object]:
+    key, equals, digits = word.partition("=")
+    if not equals or not _DIGITS.fullmatch(digits.strip()):
+        raise RuleError(f"{shown(word)} is no key with its number", hint="fault.http.abort.abort_percent=10")
+    return key.strip(), int(digits)
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise RuleError(f"{shown(key)} is not a runtime key", hint="such as fault.http.abort.abort_percent")
+    return key
+
+
+def _number(key: object, number: object) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _UINT32:
+        raise RuleError(f"{shown(number)} is not possible for {key}", hint=f"a whole number from 0 to {_UINT32}")
+    return number

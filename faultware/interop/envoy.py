@@ -1,0 +1,254 @@
+"""Envoy's fault configurations as rules: a filter, a chain, routes with overrides, or a whole bootstrap.
+
+Each fault filter of a chain becomes a rule, or a group of rules where routes override it. What is no fault is not
+looked at; what belongs to a fault is read as strictly as Envoy does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from faultware.interop.envoyfilter import FILTER_FIELDS, FILTER_TYPE, Context, Filter, read_filter
+from faultware.interop.envoyroutes import Slot, Table, acting, all_of, pick, unpacked
+from faultware.interop.making import name_of, rules_of_slots, unique
+from faultware.interop.reading import switch, text
+from faultware.interop.remarks import Imported, Remarks
+from faultware.interop.runtime import read_layer
+from faultware.interop.terms import ALWAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from faultware.core.rules import Rule
+    from faultware.interop.runtime import Runtime
+    from faultware.interop.tree import Node
+
+FILTER_NAME: Final = "envoy.filters.http.fault"
+_MANAGER: Final = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
+_BOOTSTRAP: Final = ("static_resources", "dynamic_resources", "layered_runtime", "admin", "node")
+_GROUP: Final = "routes"
+_WANTED: Final = "a bootstrap, a listener, http_filters, a route with overrides, or a fault filter"
+
+
+def is_envoy(root: Node) -> bool:
+    """Whether a document looks like Envoy's."""
+    if root.kind == "list":
+        return bool(root.items) and all(is_envoy(item) for item in root.items[:3])
+    known = (
+        *_BOOTSTRAP[:3],
+        "filter_chains",
+        "http_filters",
+        "virtual_hosts",
+        "typed_per_filter_config",
+        "typed_config",
+    )
+    if any(pick(root, name) is not None for name in known):
+        return True
+    kind = root.get("@type")
+    return kind is not None and kind.text == FILTER_TYPE
+
+
+def import_envoy(root: Node, *, runtime: Runtime | None = None, cluster: str = "", listener: str = "") -> Imported:
+    """Read an Envoy document.
+
+    Args:
+        root: A bootstrap, a listener, a connection manager or its `http_filters`, a route table, a virtual host, a
+            route, a filter, a bare `HTTPFault`, or a list of filters.
+        runtime: Runtime keys, which win over those of the document.
+        cluster: The name by which the mesh calls this service, for `upstream_cluster`.
+        listener: Which of several listeners stands in front of this service.
+
+    Raises:
+        RuleError: Envoy would refuse it, or there is no fault filter in it; with file, line and field.
+    """
+    remarks = Remarks()
+    keys = {**_layers(root), **(runtime or {})}
+    reader = _Reader(Context(remarks, keys, cluster), listener)
+    rules = unique(reader.rules(root))
+    remarks.check()
+    if not reader.found:
+        raise root.wrong("there is no fault filter here", _WANTED)
+    settings = reader.settings()
+    return Imported("envoy", rules, remarks.all(), settings)
+
+
+def _layers(root: Node) -> dict[str, int | float]:
+    keys: dict[str, int | float] = {}
+    layered = pick(root, "layered_runtime")
+    for layer in () if layered is None else all_of(layered, "layers"):
+        static = pick(layer, "static_layer")
+        if static is not None:
+            keys.update(read_layer(static))
+    return keys
+
+
+class _Reader:
+    """Finds the fault filters of a document."""
+
+    def __init__(self, context: Context, listener: str) -> None:
+        self._context = context
+        self._listener = listener
+        self._bounds: dict[int, Node] = {}
+        # Whether there is a fault filter at all.
+        self.found = False
+        self._is_alone = True
+
+    def rules(self, root: Node) -> list[Rule]:
+        """The rules of a document, whatever part of a configuration it is."""
+        if root.kind == "list":
+            return self._chain(root.items, None)
+        if root.kind != "mapping":
+            raise root.wrong(f"{root.shown} is no configuration of Envoy")
+        if any(pick(root, name) is not None for name in _BOOTSTRAP):
+            return self._bootstrap(root)
+        if pick(root, "filter_chains") is not None or pick(root, "default_filter_chain") is not None:
+            return self._listeners([root])
+        if pick(root, "http_filters") is not None:
+            return self._manager(root)
+        if pick(root, "virtual_hosts") is not None:
+            return self._tables(root, "table")
+        if pick(root, "domains") is not None:
+            return self._tables(root, "host")
+        if pick(root, "typed_per_filter_config") is not None:
+            return self._tables(root, "route")
+        if pick(root, "typed_config") is not None:
+            return self._chain([root], None)
+        kind, value = unpacked(root)
+        if kind == FILTER_TYPE or (not kind and any(pick(root, name) is not None for name in FILTER_FIELDS)):
+            own = read_filter(value, self._context)
+            return self._made([Slot(ALWAYS, acting(own))], value, "", None)
+        return []
+
+    def settings(self) -> dict[str, object]:
+        """The bound on requests that are faulted at one time, which is one for a whole process here."""
+        if not self._bounds:
+            return {}
+        least = min(self._bounds)
+        for bound, node in self._bounds.items():
+            if bound != least:
+                self._context.remarks.lost(node, f"one bound holds for the whole process: the least, {least}")
+        return {"max_active_faults": least}
+
+    def _bootstrap(self, root: Node) -> list[Rule]:
+        static = pick(root, "static_resources")
+        listeners = () if static is None else all_of(static, "listeners")
+        if not listeners:
+            raise root.wrong(
+                "this bootstrap has no listeners of its own", "faults that a control plane sends are not here"
+            )
+        return self._listeners(listeners)
+
+    def _listeners(self, listeners: Sequence[Node]) -> list[Rule]:
+        found: list[tuple[str, Node, list[Rule]]] = []
+        for listener in listeners:
+            named = listener.get("name")
+            name = "" if named is None else text(named)
+            if self._listener and name != self._listener:
+                continue
+            rules = [rule for manager in _managers(listener) for rule in self._manager(manager)]
+            if rules:
+                found.append((name, listener, rules))
+        if len(found) > 1:
+            names = ", ".join(name or "one without a name" for name, _, _ in found)
+            raise found[1][1].wrong(
+                f"several listeners have faults: {names}", "say which stands in front of this service"
+            )
+        if self._listener and not any(listener.get("name") for listener in listeners):
+            raise listeners[0].wrong(f"there is no listener {self._listener}")
+        return found[0][2] if found else []
+
+    def _manager(self, node: Node) -> list[Rule]:
+        for name in ("rds", "scoped_routes"):
+            source = pick(node, name)
+            if source is not None and any(_is_fault(entry) for entry in all_of(node, "http_filters")):
+                self._context.remarks.lost(source, "overrides in routes that a control plane sends are not known")
+        return self._chain(all_of(node, "http_filters"), pick(node, "route_config"))
+
+    def _chain(self, entries: Sequence[Node], table: Node | None) -> list[Rule]:
+        chained: list[tuple[str, Node, Filter | None]] = []
+        for entry in entries:
+            if not _is_fault(entry):
+                continue
+            self.found = True
+            named, disabled = entry.get("name"), entry.get("disabled")
+            config = pick(entry, "typed_config")
+            own = None
+            with self._context.remarks.gathering():
+                own = None if config is None else acting(read_filter(unpacked(config)[1], self._context))
+            if disabled is not None and switch(disabled):
+                own = None
+            chained.append(("" if named is None else text(named), entry, own))
+        self._is_alone = len(chained) == 1
+        rules: list[Rule] = []
+        for name, entry, own in chained:
+            slots = [Slot(ALWAYS, own)] if table is None else Table(name, own, self._context).slots(table)
+            rules += self._made(slots, entry, name, table)
+        return rules
+
+    def _made(self, slots: Sequence[Slot], node: Node, name: str, table: Node | None) -> list[Rule]:
+        self.found = True
+        for slot in slots:
+            if slot.filter is not None and slot.filter.max_active_faults is not None:
+                self._bounds[slot.filter.max_active_faults] = slot.filter.node
+        named = None if table is None else table.get("name")
+        group = name_of(text(named)) if named is not None else ""
+        own = "" if name == FILTER_NAME else name_of(name)
+        group = group or _GROUP
+        if not self._is_alone and own:
+            group = name_of(f"{group[:30]}-{own}")
+        return rules_of_slots(slots, node, self._context.remarks, name=own, group=group)
+
+    def _tables(self, root: Node, kind: str) -> list[Rule]:
+        """Routes without a chain: the filters are those that are overridden there."""
+        names = list(dict.fromkeys(_overridden(root)))
+        if not names:
+            raise root.wrong("nothing overrides a fault filter here", f"typed_per_filter_config: {{{FILTER_NAME}: …}}")
+        self._is_alone = len(names) == 1
+        rules: list[Rule] = []
+        for name in names:
+            reader = Table(name, None, self._context)
+            read = {"table": reader.slots, "host": reader.host_slots, "route": reader.route_slots}[kind]
+            rules += self._made(read(root), root, name, root)
+        return rules
+
+
+def _managers(listener: Node) -> Iterator[Node]:
+    """The HTTP connection managers of a listener."""
+    chains = [*all_of(listener, "filter_chains")]
+    default = pick(listener, "default_filter_chain")
+    for chain in [*chains, *([] if default is None else [default])]:
+        for entry in all_of(chain, "filters"):
+            config = pick(entry, "typed_config")
+            if config is not None:
+                kind, value = unpacked(config)
+                if kind == _MANAGER:
+                    yield value
+
+
+def _is_fault(entry: Node) -> bool:
+    config = pick(entry, "typed_config")
+    if config is None:
+        named = entry.get("name")
+        return named is not None and named.text == FILTER_NAME
+    return unpacked(config)[0] == FILTER_TYPE
+
+
+def _overridden(node: Node) -> Iterator[str]:
+    """The names under which fault filters are overridden, anywhere below a node."""
+    configs = pick(node, "typed_per_filter_config")
+    given: Mapping[str, Node] = {} if configs is None else configs.fields
+    for name, value in given.items():
+        kind = value.get("@type")
+        if kind is not None and (kind.text == FILTER_TYPE or FILTER_TYPE in _texts(value)):
+            yield name
+    for below in (*node.fields.values(), *node.items):
+        if below is not configs:
+            yield from _overridden(below)
+
+
+def _texts(node: Node) -> Iterator[str]:
+    yield node.text
+    for below in (*node.fields.values(), *node.items):
+        yield from _texts(below)

@@ -1,0 +1,127 @@
+"""Rules as fault filters of Envoy: one filter for each rule, and routes for a group.
+
+Several filters in a chain act as several rules do: each rolls for itself, delays add up, the first abort ends the
+request. A group becomes routes, of which the first that matches decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from faultware.interop.envoyfilter import FILTER_TYPE
+from faultware.interop.envoyterms import filter_matchers, route_match
+from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from faultware.core.rules import Rule
+
+Document = dict[str, Any]
+
+_ROUTER: Final = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+_DENOMINATORS: Final = ((100, "HUNDRED"), (10_000, "TEN_THOUSAND"), (1_000_000, "MILLION"))
+
+
+def export_envoy(
+    rules: Sequence[Rule], *, cluster: str = "local_service", max_active_faults: int | None = None
+) -> Exported:
+    """The rules as `http_filters` of a connection manager, and its `route_config`, if there is a group.
+
+    Args:
+        rules: In the order in which they are tried.
+        cluster: Where the routes of a group lead.
+        max_active_faults: The bound on requests that are faulted at one time.
+    """
+    notes = Notes()
+    filters: list[Document] = []
+    table: Document | None = None
+    for group, members in in_order(rules):
+        if not group:
+            made = _filter(members[0], notes, max_active_faults)
+            if made is not None:
+                filters.append({"name": members[0].name, "typed_config": made})
+        elif table is None:
+            name = group
+            routes = [_route(rule, name, notes, cluster, max_active_faults) for rule in members]
+            filters.append({"name": name, "typed_config": {"@type": FILTER_TYPE}})
+            host = {"name": name, "domains": ["*"], "routes": [*filter(None, routes), _rest(cluster)]}
+            table = {"name": name, "virtual_hosts": [host]}
+        else:
+            for rule in members:
+                if rule.faults:
+                    notes.lost(rule, "group", "one table of routes holds one group; export this one by itself")
+    if not filters:
+        return Exported((), notes.all())
+    filters.append({"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}})
+    document: Document = {"http_filters": filters}
+    if table is not None:
+        document["route_config"] = table
+    return Exported((document,), notes.all())
+
+
+def _filter(rule: Rule, notes: Notes, bound: int | None) -> Document | None:
+    try:
+        faults, matchers = mesh_faults(rule, notes), filter_matchers(rule.match)
+    except NotExportedError as error:
+        notes.lost(rule, error.what, f"{error.reason}; the rule is left out")
+        return None
+    if faults.is_nothing:
+        return None
+    headers = {"headers": matchers.headers} if matchers.headers else {}
+    nodes = {"downstream_nodes": matchers.nodes} if matchers.nodes else {}
+    return {**_config(faults), **headers, **nodes, **({} if bound is None else {"max_active_faults": bound})}
+
+
+def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None) -> Document | None:
+    """One route; None, if the rule is left out and nothing behind it could be hit in its place."""
+    try:
+        match = route_match(rule.match)
+    except NotExportedError as error:
+        notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and the group ends here")
+        # What it matches must not fall to the rules behind it: so nothing stands behind it.
+        return {"name": rule.name, "match": {"prefix": "/"}, "route": {"cluster": cluster}}
+    route: Document = {"name": rule.name, "match": match}
+    try:
+        faults = mesh_faults(rule, notes)
+    except NotExportedError as error:
+        notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and spares what it matches")
+        faults = MeshFaults()
+    if not faults.is_nothing:
+        config = {**_config(faults), **({} if bound is None else {"max_active_faults": bound})}
+        route["typed_per_filter_config"] = {group: config}
+    return {**route, "route": {"cluster": cluster}}
+
+
+def _rest(cluster: str) -> Document:
+    return {"match": {"prefix": "/"}, "route": {"cluster": cluster}}
+
+
+def _config(faults: MeshFaults) -> Document:
+    config: Document = {"@type": FILTER_TYPE}
+    if faults.delay_milliseconds:
+        delay = {"fixed_delay": _duration(faults.delay_milliseconds)}
+        config["delay"] = {**delay, "percentage": _fraction(faults.delay_millionths)}
+    if faults.http_status is not None or faults.grpc_status is not None:
+        status = (
+            {"http_status": faults.http_status} if faults.grpc_status is None else {"grpc_status": faults.grpc_status}
+        )
+        body = {"response_body": faults.body} if faults.body else {}
+        config["abort"] = {**status, **body, "percentage": _fraction(faults.abort_millionths)}
+    if faults.limit_kib:
+        limit = {"fixed_limit": {"limit_kbps": faults.limit_kib}}
+        config["response_rate_limit"] = {**limit, "percentage": _fraction(faults.limit_millionths)}
+    return config
+
+
+def _duration(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds}.{rest:03d}".rstrip("0") + "s" if rest else f"{seconds}s"
+
+
+def _fraction(millionths: int) -> Document:
+    for denominator, name in _DENOMINATORS:
+        numerator, rest = divmod(millionths * denominator, 1_000_000)
+        if not rest:
+            return {"numerator": numerator, "denominator": name}
+    raise AssertionError(millionths)

@@ -1,0 +1,276 @@
+"""Envoy's route tables: which configuration of a fault filter acts on which request.
+
+The most specific configuration replaces all others: of the weighted cluster, the route, the virtual host, the route
+table, the filter. Where no route matches the filter's own acts. A table becomes rules of one group, in the order in
+which Envoy asks: first the virtual host by its most specific domain, then its routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from faultware.core.matching import TextMatch
+from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, read_filter
+from faultware.interop.envoymatch import header_terms, pattern_condition, string_condition, text_condition
+from faultware.interop.re2syntax import quote
+from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
+from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from faultware.interop.tree import Node
+
+_PATHS: Final = ("prefix", "path", "safe_regex", "path_separated_prefix", "connect_matcher", "path_match_policy")
+_OUTSIDE: Final = ("runtime_fraction", "tls_context", "dynamic_metadata", "filter_state", "cookies")
+_ROUTE_MATCH: Final = (*_PATHS, *_OUTSIDE, "case_sensitive", "headers", "query_parameters", "grpc")
+_FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+_STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
+_GRPC: Final = TextMatch(regex=r"application/grpc(?:\+.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Requests of one kind, and what acts on them.
+
+    Args:
+        terms: Which requests, of those that no slot before has taken.
+        filter: What acts; None: nothing.
+        share: How much of them, in percent: a weighted cluster's.
+        name: What the route is called.
+    """
+
+    terms: Terms
+    filter: Filter | None
+    share: float = 100.0
+    name: str = ""
+
+
+def pick(node: Node, name: str) -> Node | None:
+    """A field in either spelling, of a mapping that is not read as a whole."""
+    first, *rest = name.split("_")
+    return node.get(name) or node.get(first + "".join(word.capitalize() for word in rest))
+
+
+def all_of(node: Node, name: str) -> Sequence[Node]:
+    """The elements of a field that is a list; none, if it is not there."""
+    found = pick(node, name)
+    return () if found is None else items(found)
+
+
+def unpacked(node: Node) -> tuple[str, Node]:
+    """The type of an `Any`, and its content."""
+    kind = node.get("@type")
+    name = "" if kind is None else text(kind)
+    if name in _STRUCTS:
+        inner, value = pick(node, "type_url"), node.get("value")
+        if inner is None or value is None:
+            raise node.wrong("a TypedStruct has a type_url and a value")
+        return text(inner), value
+    return name, node
+
+
+class Table:
+    """Reads route tables for one fault filter of a chain.
+
+    Args:
+        name: The filter's name in the chain, under which overrides stand.
+        chain: The filter's own configuration; None: it never does anything.
+        context: What is known beside.
+    """
+
+    def __init__(self, name: str, chain: Filter | None, context: Context) -> None:
+        self._name = name
+        self._chain = chain
+        self._context = context
+
+    def slots(self, config: Node) -> list[Slot]:
+        """The slots of a `RouteConfiguration`; a single one, if nothing is overridden."""
+        level = self._override(config, self._chain)
+        found: list[Slot] = []
+        for terms, host in self._hosts(config):
+            found += self._host_slots(terms, host, level)
+        return self._joined(found)
+
+    def host_slots(self, host: Node) -> list[Slot]:
+        """The slots of a virtual host that stands alone."""
+        return self._joined(list(self._host_slots(ALWAYS, host, self._chain)))
+
+    def route_slots(self, route: Node) -> list[Slot]:
+        """The slots of a route that stands alone."""
+        return self._joined(list(self._route_slots(ALWAYS, route, self._chain)))
+
+    def _joined(self, found: list[Slot]) -> list[Slot]:
+        """The slots, and the one for requests without a route; what says the same at the end is left out."""
+        taken = next((index for index, slot in enumerate(found) if slot.terms == ALWAYS), None)
+        if taken is not None:
+            # Nothing comes after what takes every request.
+            found, rest = found[:taken], found[taken]
+        else:
+            rest = Slot(ALWAYS, self._chain)
+        while found and found[-1].filter is rest.filter and found[-1].share == rest.share:
+            found.pop()
+        return [*found, rest]
+
+    def _hosts(self, config: Node) -> list[tuple[Terms, Node]]:
+        """Each domain with its virtual host, the most specific domain first."""
+        without_port = pick(config, "ignore_port_in_host_matching")
+        is_bare = without_port is not None and switch(without_port)
+        found: list[tuple[tuple[int, int], Terms, Node]] = []
+        for host in all_of(config, "virtual_hosts"):
+            if pick(host, "matcher") is not None:
+                self._context.remarks.lost(host, "routes that a matcher tree chooses are not read")
+            found += [(*_domain(domain, is_bare=is_bare), host) for domain in all_of(host, "domains")]
+        return [(terms, host) for _, terms, host in sorted(found, key=lambda one: one[0])]
+
+    def _host_slots(self, terms: Terms, host: Node, level: Filter | None) -> Iterator[Slot]:
+        own = self._override(host, level)
+        for route in all_of(host, "routes"):
+            slots: list[Slot] = []
+            with self._context.remarks.gathering():
+                slots = list(self._route_slots(terms, route, own))
+            yield from slots
+            if slots and slots[-1].terms == terms:
+                return
+        if terms != ALWAYS:
+            yield Slot(terms, self._chain)
+
+    def _route_slots(self, terms: Terms, route: Node, level: Filter | None) -> Iterator[Slot]:
+        named = route.get("name")
+        own, share = self._weighted(route, self._override(route, level))
+        # What the whole chain does is not called by one route.
+        name = text(named) if named is not None and own is not self._chain else ""
+        match = route.get("match")
+        if match is None:
+            raise route.wrong("a route has a match", "match: {prefix: /}")
+        matched, unknown = _route_terms(match)
+        if unknown is not None and own is not None:
+            self._context.remarks.lost(unknown.node, f"{unknown.reason}; these requests are spared")
+        if not matched.is_never:
+            yield Slot(terms & matched, None if unknown else own, share, name)
+
+    def _weighted(self, route: Node, level: Filter | None) -> tuple[Filter | None, float]:
+        """What acts on a share of the requests, where clusters are drawn by weight."""
+        action = route.get("route")
+        weighted = None if action is None else pick(action, "weighted_clusters")
+        if weighted is None:
+            return level, 100.0
+        weights: dict[int, int] = {}
+        choices: dict[int, Filter | None] = {}
+        for cluster in all_of(weighted, "clusters"):
+            weight = pick(cluster, "weight")
+            own = self._override(cluster, level)
+            choices[id(own)] = own
+            weights[id(own)] = weights.get(id(own), 0) + (0 if weight is None else whole(weight, 0, UINT32))
+        total = sum(weights.values())
+        some = [key for key, own in choices.items() if own is not None and weights[key]]
+        if not some or not total:
+            return None, 100.0
+        if len(some) > 1:
+            reason = (
+                "several of these clusters have faults of their own, and a rule draws between them no more than once"
+            )
+            self._context.remarks.lost(weighted, reason)
+            return None, 100.0
+        return choices[some[0]], 100.0 * weights[some[0]] / total
+
+    def _override(self, node: Node, level: Filter | None) -> Filter | None:
+        """The configuration that acts below a node."""
+        configs = pick(node, "typed_per_filter_config")
+        given = None if configs is None else configs.get(self._name)
+        if given is None:
+            return level
+        kind, value = unpacked(given)
+        if kind == _FILTER_CONFIG:
+            disabled, inner = value.get("disabled"), value.get("config")
+            if disabled is not None and switch(disabled):
+                return None
+            if inner is None:
+                return level
+            kind, value = unpacked(inner)
+        if kind != FILTER_TYPE:
+            raise given.wrong(f"{self._name} is a fault filter, and this is none", f"'@type': {FILTER_TYPE}")
+        return acting(read_filter(value, self._context))
+
+
+def acting(filter_: Filter) -> Filter | None:
+    """The filter, unless it never does anything."""
+    return None if filter_.is_idle else filter_
+
+
+def _domain(node: Node, *, is_bare: bool) -> tuple[tuple[int, int], Terms]:
+    """How specific a domain is, and what it says of the host."""
+    domain = text(node)
+    if domain == "*":
+        return (3, 0), ALWAYS
+    port = "(?::[0-9]+)?" if is_bare else ""
+    if domain.startswith("*"):
+        rank, ending = 1, domain[1:]
+        if not port:
+            condition = text_condition(node, "suffix", ending, ignore_case=True)
+            return (rank, -len(domain)), on_header("host", condition)
+        pattern = f".+{quote(in_bytes(ending))}{port}"
+    elif domain.endswith("*"):
+        return (2, -len(domain)), on_header("host", text_condition(node, "prefix", domain[:-1], ignore_case=True))
+    elif not port:
+        return (0, 0), on_header("host", text_condition(node, "exact", domain, ignore_case=True))
+    else:
+        rank, pattern = 0, f"{quote(in_bytes(domain))}{port}"
+    return (rank, -len(domain)), on_header("host", text_condition(node, "regex", f"(?i){pattern}"))
+
+
+def _route_terms(node: Node) -> tuple[Terms, NotCarriedError | None]:
+    """A `RouteMatch`: what it says, and what of it nothing in process can decide."""
+    given = fields(node, "route match", _ROUTE_MATCH)
+    kind = one_of(node, given, _PATHS)
+    unknown: NotCarriedError | None = None
+    terms = ALWAYS
+    if kind in ("connect_matcher", "path_match_policy"):
+        unknown = NotCarriedError(given[kind], f"{kind} is not known in process")
+    else:
+        has_case = "case_sensitive" not in given or switch(given["case_sensitive"])
+        terms = _path_terms(given[kind], kind, ignore_case=not has_case)
+    for name in _OUTSIDE:
+        if name in given:
+            unknown = NotCarriedError(given[name], f"{name} is not known in process")
+    if "grpc" in given:
+        terms &= on_header("content-type", _GRPC)
+    readers: tuple[tuple[str, Callable[[Node], Terms]], ...] = (
+        ("headers", header_terms),
+        ("query_parameters", _query_terms),
+    )
+    for name, read in readers:
+        for item in items(given[name]) if name in given else ():
+            try:
+                terms &= read(item)
+            except NotCarriedError as error:
+                unknown = error
+    return terms, unknown
+
+
+def _path_terms(node: Node, kind: str, *, ignore_case: bool) -> Terms:
+    if kind == "safe_regex":
+        pattern = fields(node, "regex", ("regex", "google_re2")).get("regex")
+        if pattern is None:
+            raise node.wrong("the regex is missing", "write regex: …")
+        return Terms(raw_path=pattern_condition(pattern))
+    value = text(node)
+    if kind == "prefix" and value in ("", "/"):
+        return ALWAYS
+    if kind == "path_separated_prefix":
+        case = "(?i)" if ignore_case else ""
+        return Terms(raw_path=text_condition(node, "regex", f"{case}{quote(in_bytes(value))}(?:/.*)?"))
+    return Terms(raw_path=text_condition(node, "exact" if kind == "path" else kind, value, ignore_case=ignore_case))
+
+
+def _query_terms(node: Node) -> Terms:
+    given = fields(node, "query parameter matcher", ("name", "string_match", "present_match"))
+    if "name" not in given:
+        raise node.wrong("name is missing", "the parameter that is matched")
+    condition = TextMatch(present=True)
+    if "string_match" in given:
+        condition = string_condition(given["string_match"])
+    elif "present_match" in given:
+        condition = TextMatch(present=switch(given["present_match"]))
+    return Terms(raw_query=((text(given["name"]), condition),))

@@ -1,0 +1,199 @@
+"""Istio's `VirtualService` as rules: of its HTTP routes the first that matches takes part, fault or not.
+
+Each VirtualService becomes a group of rules, in the order of its routes. A route without a fault spares what it
+matches. Who calls cannot be seen in the process that is called: the importer is told, or such a route spares, too, what
+the rest of its conditions match, so that no fault ever hits more than it did in the mesh. Source: Istio's API and its
+validation; the Envoy route rules that it becomes were measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from faultware.interop.envoyfilter import Filter
+from faultware.interop.envoyroutes import Slot
+from faultware.interop.istiofault import read_fault
+from faultware.interop.istiomatch import host_terms, match_terms
+from faultware.interop.making import name_of, rules_of_slots, unique
+from faultware.interop.reading import fields, is_mapping, items, text
+from faultware.interop.remarks import Imported, Remarks
+from faultware.interop.terms import ALWAYS, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from faultware.core.rules import Rule
+    from faultware.interop.istiomatch import Caller
+    from faultware.interop.tree import Node
+
+_API: Final = "networking.istio.io/"
+_KIND: Final = "VirtualService"
+_SPEC: Final = ("hosts", "gateways", "http", "tls", "tcp", "export_to")
+_MESH: Final = "mesh"
+# What a route may have besides a fault; it stays with the mesh.
+_ROUTING: Final = (
+    "route",
+    "redirect",
+    "direct_response",
+    "delegate",
+    "rewrite",
+    "timeout",
+    "retries",
+    "mirror",
+    "mirrors",
+    "mirror_percent",
+    "mirror_percentage",
+    "cors_policy",
+    "headers",
+)
+
+
+def is_istio(root: Node) -> bool:
+    """Whether a document looks like one of Istio's, or of Kubernetes that may come with it."""
+    version, kind = root.get("apiVersion"), root.get("kind")
+    return version is not None and kind is not None
+
+
+def import_istio(documents: Sequence[Node], caller: Caller) -> Imported:
+    """Read the VirtualServices of a file.
+
+    Args:
+        documents: What stands in the file; what is no VirtualService is passed over, and said.
+        caller: What is known of those who call.
+
+    Raises:
+        RuleError: Istio would refuse it, a rule cannot hold it, or there is no VirtualService; with file, line, field.
+    """
+    remarks = Remarks()
+    services = [node for root in documents for node in _services(root, remarks)]
+    if not services:
+        raise documents[0].wrong(f"there is no {_KIND} here", f"apiVersion: {_API}v1, kind: {_KIND}")
+    reader = _Reader(remarks, caller)
+    specs = [(node, _spec(node)) for node in services]
+    # The mesh tells services apart by the host a request is for. Where there is only one, every request is for it.
+    hosts = {tuple(text(host) for host in items(spec["hosts"])) for _, spec in specs}
+    rules = [rule for node, spec in specs for rule in reader.rules(node, spec, is_alone=len(hosts) == 1)]
+    remarks.check()
+    return Imported("istio", unique(rules), remarks.all())
+
+
+def _services(root: Node, remarks: Remarks) -> Iterator[Node]:
+    is_mapping(root, "document of Kubernetes")
+    kind, version = root.get("kind"), root.get("apiVersion")
+    name = "" if kind is None else text(kind)
+    if name.endswith("List") and root.get("items") is not None:
+        for item in items(root.fields["items"]):
+            yield from _services(item, remarks)
+    elif name == _KIND:
+        if version is None or not text(version).startswith(_API):
+            raise (version or root).wrong(f"this is no {_KIND} of Istio", f"apiVersion: {_API}v1")
+        yield root
+    elif name == "EnvoyFilter":
+        remarks.lost(root, "an EnvoyFilter patches Envoy: import the fault filter in it as Envoy's")
+    else:
+        remarks.note(root, f"kind {name or 'unknown'} has no faults")
+
+
+def _spec(node: Node) -> dict[str, Node]:
+    spec = node.get("spec")
+    if spec is None:
+        raise node.wrong("spec is missing")
+    given = fields(spec, "spec", _SPEC)
+    if "hosts" not in given or not items(given["hosts"]):
+        raise spec.wrong("hosts is missing", "the names the routes are for")
+    return given
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads VirtualServices one by one."""
+
+    remarks: Remarks
+    caller: Caller
+    seen: set[str] = field(default_factory=set[str])
+
+    def rules(self, node: Node, spec: dict[str, Node], *, is_alone: bool) -> list[Rule]:
+        """The rules of one VirtualService."""
+        metadata = node.get("metadata")
+        named = None if metadata is None else metadata.get("name")
+        group = name_of(text(named)) if named is not None else ""
+        group = self._unique(group or "virtual-service")
+        for name in ("tls", "tcp"):
+            if name in spec:
+                self.remarks.note(spec[name], "these routes have no faults")
+        if not self._concerns(spec):
+            return []
+        names = [text(host) for host in items(spec["hosts"])]
+        if is_alone:
+            reason = f"every request this service receives counts as one for {', '.join(names)}"
+            self.remarks.note(spec["hosts"], reason)
+        scopes = [ALWAYS] if is_alone else [host_terms(host) for host in items(spec["hosts"])]
+        slots = [slot for scope in scopes for slot in self._slots(scope, spec)]
+        if not slots:
+            return []
+        return rules_of_slots(slots, node, self.remarks, name="", group=group)
+
+    def _unique(self, group: str) -> str:
+        name, number = group, 2
+        while name in self.seen:
+            name, number = f"{group[:58]}-{number}", number + 1
+        self.seen.add(name)
+        return name
+
+    def _concerns(self, spec: dict[str, Node]) -> bool:
+        """Whether the routes act where requests come through."""
+        gateways = [text(item) for item in items(spec["gateways"])] if "gateways" in spec else [_MESH]
+        if self.caller.gateways.isdisjoint(gateways):
+            reason = f"these routes act at {', '.join(gateways)} only; say so if requests come through there"
+            self.remarks.lost(spec.get("gateways", spec["hosts"]), reason)
+            return False
+        return True
+
+    def _slots(self, scope: Terms, spec: dict[str, Node]) -> Iterator[Slot]:
+        taken: Node | None = None
+        for route in items(spec["http"]) if "http" in spec else ():
+            with self.remarks.gathering():
+                given = fields(route, "route", ("name", "match", "fault", *_ROUTING))
+                faults = self._filter(given)
+                if taken is None:
+                    slots, is_everything = self._route_slots(scope, given, faults)
+                    taken = route if is_everything else None
+                    yield from slots
+                elif faults is not None:
+                    reason = f"never reached: the route in line {taken.line} takes every request"
+                    self.remarks.note(given["fault"], reason)
+
+    def _route_slots(self, scope: Terms, given: dict[str, Node], faults: Filter | None) -> tuple[list[Slot], bool]:
+        """The slots of one route, and whether it takes every request."""
+        name = name_of(text(given["name"])) if "name" in given else ""
+        blocks = items(given["match"]) if "match" in given else ()
+        if not blocks:
+            return [Slot(scope, faults, name=name)], True
+        slots: list[Slot] = []
+        is_everything = False
+        for block in blocks:
+            terms, unknown = match_terms(block, self.caller)
+            is_everything = is_everything or (unknown is None and terms == ALWAYS)
+            if unknown is not None:
+                self.remarks.lost(unknown.node, f"{unknown.reason}; what else this block matches is spared")
+            if not terms.is_never:
+                slots.append(Slot(scope & terms, None if unknown else faults, name=name))
+        return slots, is_everything
+
+    def _filter(self, given: dict[str, Node]) -> Filter | None:
+        if "delegate" in given:
+            self.remarks.lost(
+                given["delegate"], "the routes of another document are not known; these requests are spared"
+            )
+            return None
+        if "fault" not in given:
+            return None
+        for name in ("redirect", "direct_response"):
+            if name in given:
+                raise given["fault"].wrong("a fault does not go with a redirect or a direct response")
+        if "rewrite" in given:
+            reason = "conditions see the path the service receives, which is the rewritten one"
+            self.remarks.note(given["rewrite"], reason)
+        found = Filter(given["fault"], read_fault(given["fault"], self.remarks))
+        return None if found.is_idle else found

@@ -1,0 +1,128 @@
+"""`faultware import` and `faultware export`."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import yaml
+
+from tests.interop.kit import service
+
+FAULT = "fault: {abort: {httpStatus: 503, percentage: {value: 20}}}"
+PLAIN = service(f"{{{FAULT}, match: [{{uri: {{prefix: /pay}}}}]}}")
+PORT = service(f"{{{FAULT}, match: [{{port: 80}}]}}", f"{{{FAULT}}}")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="vs.yaml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_import_writes_the_document_and_says_the_rest_on_the_standard_error(run, file):
+    path = file(PLAIN)
+    result = run("import", path)
+    assert result.code == 0
+    (rule,) = yaml.safe_load(result.out)["rules"]
+    assert (rule["match"], rule["percentage"]) == ({"raw_path": {"prefix": "/pay"}}, 20)
+    assert result.err == f"{path}, line 4: spec.hosts: every request this service receives counts as one for shop\n"
+
+
+def test_what_import_writes_is_read_as_the_same_rules(run, file):
+    written = file(run("import", file(PORT)).out, "faults.yaml")
+    assert run("validate", written).out == run("validate", file(PORT)).out
+
+
+@pytest.mark.parametrize(("text", "code"), [(PLAIN, 0), (PORT, 1)])
+def test_strict_refuses_what_was_not_carried_over(run, file, text, code):
+    result = run("import", "--strict", file(text))
+    assert result.code == code
+    assert yaml.safe_load(result.out)["rules"]
+    assert ("not carried over" in result.err) is bool(code)
+
+
+def test_import_answers_programs(run, file):
+    result = run("import", "--json", file(PORT))
+    answer = json.loads(result.out)
+    assert (answer["from"], len(answer["rules"])) == ("istio", 2)
+    assert [remark["carried_over"] for remark in answer["remarks"]] == [True, False]
+    assert answer["remarks"][1]["field"] == "spec.http[0].match[0].port"
+    assert result.err == ""
+
+
+def test_import_takes_a_text_from_the_standard_input(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"abort": {"http_status": 503, "percentage": {"numerator": 5}}}'))
+    assert yaml.safe_load(run("import", "--from", "envoy", "-").out)["rules"][0]["percentage"] == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "statuses"),
+    [
+        ([], [500]),
+        (["--label", "app=web"], [503]),
+        (["--label", "app=job", "--namespace", "x"], [500]),
+    ],
+)
+def test_import_is_told_what_the_file_does_not_say(run, file, options, statuses):
+    other = FAULT.replace("503", "500")
+    path = file(service(f"{{{FAULT}, match: [{{sourceLabels: {{app: web}}}}]}}", f"{{{other}}}"))
+    rules = yaml.safe_load(run("import", *options, path).out)["rules"]
+    assert [rule["abort"]["status"] for rule in rules if "abort" in rule] == statuses
+
+
+def test_runtime_keys_are_told_too(run, file):
+    path = file('{"abort": {"http_status": 503, "percentage": {"numerator": 5}}}', "f.json")
+    result = run("import", "--from", "envoy", "--runtime", "fault.http.abort.abort_percent=7", path)
+    assert yaml.safe_load(result.out)["rules"][0]["percentage"] == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["import", "FILE"], 1, "is not recognised (say whose it is: --from envoy|istio|toxiproxy)"),
+        (["import", "--label", "web", "FILE"], 2, "--label web is no pair (write --label app=web)"),
+        (["import", "/nowhere.yaml"], 1, "/nowhere.yaml: there is no such file"),
+        (["import", "--runtime", "x", "FILE"], 1, "'x' is no key with its number"),
+        (["import", "--from", "istio", "FILE"], 1, "line 1: there is no VirtualService here"),
+        (["export", "--to", "envoy", "/pay 10 abort 503"], 1, "a share needs its sign"),
+    ],
+)
+def test_mistakes_are_told(run, file, words, code, message):
+    path = file("rules: /pay 10% abort 503\n")
+    result = run(*[path if word == "FILE" else word for word in words])
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
+
+
+@pytest.mark.parametrize(("to", "key"), [("envoy", "http_filters"), ("istio", "spec")])
+def test_export_writes_the_meshs_own_document(run, to, key):
+    result = run("export", "--to", to, "/pay 10% abort 503")
+    assert (result.code, result.err) == (0, "")
+    assert key in yaml.safe_load(result.out)
+
+
+def test_export_says_what_is_not_carried_over(run):
+    result = run("export", "--to", "istio", "--strict", "--host", "pay", "/pay 10% delay 1s±1ms as pay-slow")
+    assert result.code == 1
+    assert yaml.safe_load(result.out)["spec"]["hosts"] == ["pay"]
+    assert result.err == "rule pay-slow: delay.jitter: not carried over: a delay of the mesh is fixed: 1000 ms\n"
+
+
+def test_export_answers_programs(run):
+    answer = json.loads(run("export", "--json", "--to", "envoy", "/pay 3x abort 503 as pay").out)
+    assert answer["documents"] == []
+    assert answer["remarks"][0]["field"] == "count"
+
+
+def test_one_meshs_document_becomes_another_ones(run, file):
+    result = run("export", "--to", "envoy", file(PLAIN))
+    assert result.code == 0
+    assert file(result.out, "envoy.yaml")
+    again = run("export", "--to", "istio", file(result.out, "envoy.yaml"))
+    assert yaml.safe_load(again.out)["spec"]["http"][0]["match"] == [{"uri": {"prefix": "/pay"}}]
