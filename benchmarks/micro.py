@@ -12,6 +12,7 @@ import logging
 import tempfile
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +21,7 @@ from benchmarks.report import Row, Table
 from benchmarks.rounds import Batch, compare
 from benchmarks.rules import header_only, many
 from faultware import Abort, Match, Rule, asgi, wsgi
+from tests.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -177,7 +179,7 @@ def wsgi_batch(app, path: Callable[[], str] = same_path) -> float:
 
 
 def run(*, quick: bool) -> Iterator[Table]:
-    """Both middlewares, with the switch in memory and in a file that the workers of a host share."""
+    """Both middlewares, with the switch in memory, in a file, and in a Redis."""
     logging.getLogger("faultware").setLevel(logging.CRITICAL)
     rounds = QUICK_ROUNDS if quick else ROUNDS
     yield _table("ASGI", _asgi_cases, partial(asgi_batch, AsyncNoOp(asgi_app)), rounds)
@@ -243,13 +245,17 @@ def _rule(percentage: float, **conditions: Any) -> Rule:
 
 
 def _table(protocol: str, cases: Callable[..., Cases], yardstick: Batch, rounds: int) -> Table:
-    # The refreshers of services that are no longer needed may still write there.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+    # A store that is still in use may make its directory anew while it is removed.
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
+        redis_server(Path(directory)) as redis,
+    ):
         in_memory = cases(partial(_make, lambda: "memory:"))
         in_file = cases(partial(_make, lambda: f"file:{directory}/{next(_numbers)}"))
+        in_redis = cases(partial(_make, lambda: redis.url(f"micro-{next(_numbers)}")))
         outcomes = [
             compare(yardstick, {name: batch for name, (_, batch) in kind.items()}, rounds)
-            for kind in (in_memory, in_file)
+            for kind in (in_memory, in_file, in_redis)
         ]
     rows = [
         Row(
@@ -268,14 +274,21 @@ def _table(protocol: str, cases: Callable[..., Cases], yardstick: Batch, rounds:
         "Times the yardstick: best batch against best batch, and in brackets the median of the ratios within the "
         f"rounds ({rounds} rounds of {BATCH} requests)."
     )
-    return Table(f"One request in process, {protocol}", note, ("switch in memory", "switch in a file"), rows)
+    return Table(
+        f"One request in process, {protocol}", note, ("switch in memory", "switch in a file", "switch in a Redis"), rows
+    )
 
 
 def _make(store: Callable[[], str], middleware: Callable[..., Any], app: Any, **options: Any) -> Any:
     """A middleware with a store of its own, and nothing from the environment."""
-    return middleware(
+    made = middleware(
         app,
         **{"enabled": True, "store": store(), "max_active_faults": MOST_ACTIVE, **options},
         registry=CollectorRegistry(),
         environ={},
     )
+    # What is far away has to answer first; until then nothing would be looked at.
+    injector = made._injector
+    while injector is not None and (injector.current().word < 0 or injector.is_cut):
+        time.sleep(0.01)
+    return made
