@@ -46,8 +46,8 @@ _log = logging.getLogger("faultware")
 class _Glance:
     """What every request reads, in slots: with many attributes beside them these would be found more slowly.
 
-    While `is_off`, the switch is killed and nobody looks at the signal: a kill must be seen by the next request, but
-    that somebody has armed again the refresher is early enough to see.
+    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the signal: a kill must be seen by
+    the next request, but that somebody has armed again the refresher is early enough to see.
     """
 
     __slots__ = ("is_off", "signal", "view")
@@ -312,7 +312,7 @@ class Injector(_Glance, Reporter):
 
     def _show(self, view: View) -> None:
         self.view = view
-        self.is_off = view.word >= 0 and bool(view.word & KILLED)
+        self.is_off = view.word >= 0 and bool(view.word & KILLED) and not view.is_measured
 
     def _begin(self) -> bool:
         """See to it that this process has a refresher; False: nothing may happen here yet."""

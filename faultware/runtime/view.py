@@ -24,7 +24,6 @@ class View:
     __slots__ = (
         "_other",
         "header_names",
-        "is_idle",
         "is_measured",
         "known",
         "nearly_quiet",
@@ -41,8 +40,6 @@ class View:
         # While it is, no request takes a fast way: each is looked at, and may be measured.
         self.is_measured = is_measured
         self._other: View | None = None
-        # Without rules in force only the control endpoint is to be looked for, unless requests are measured.
-        self.is_idle = not (rules.counted or is_measured)
         names = rules.header_names
         has_websockets = any(entry.rule.is_websocket for entry in rules.live)
         # Paths on which nothing can match: the adapters' fast way. And those on which nothing can, unless a header

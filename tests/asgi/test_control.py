@@ -135,7 +135,7 @@ def test_neighbours_of_its_path_are_the_applications(time):
                 assert (await http.get(path)).text == "application ", path
             assert (await http.get("/ops/chaos/status")).json()["state"] == "armed"
             assert (await http.post("/ops/chaos/kill")).json()["state"] == "killed"
-            assert (await http.get("/ops/chaos")).status_code == 404
+            assert (await http.get("/ops/chaos")).status_code == 308
 
     time.run(main)
 

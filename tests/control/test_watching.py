@@ -7,6 +7,7 @@ import os
 import pytest
 
 from faultware.core.request import Request
+from faultware.core.sampling import Dice
 from faultware.runtime.servers import Server
 from faultware.telemetry.events import SwitchArmed
 from tests.control.kit import RULE, open_desk
@@ -178,7 +179,7 @@ def test_explaining_counts_nothing_and_uses_nothing_up():
 
 def test_an_explanation_agrees_with_what_happens():
     desk = open_desk(EXPLAINED)
-    desk.injector._engine._dice.plain = lambda: 0.0
+    desk.injector._engine._dice = Dice(lambda: 0.0)
     for path in ("/pay", "/health", "/health/db", "/other"):
         _, rules = explained(desk, path=path)
         expected = [name for name, rule in rules.items() if rule["takes_part"]]
