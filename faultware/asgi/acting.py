@@ -255,6 +255,7 @@ class Act:
                 raise
         finally:
             shaper.end()
+        await shaper.part()
         # An application may make light of a connection that ends; a client in this process must hear of it.
         if shaper.is_cut and raises:
             raise disconnect()

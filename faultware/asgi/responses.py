@@ -39,7 +39,9 @@ async def farewell(send: Send) -> None:
 
     The bytes go nowhere. 499 is what nginx writes into its log for such a request.
     """
-    with suppress(OSError):  # a server may say that nobody listens (ASGI specification, since 2.4)
+    # A server may say that nobody listens (ASGI specification, since 2.4). Where requests were pipelined uvicorn tells
+    # the last of them only, and writes for the others to what uvloop has closed: a RuntimeError.
+    with suppress(OSError, RuntimeError):
         await respond(send, 499, [("content-length", "0")], b"")
 
 

@@ -99,6 +99,14 @@ class Shaper:
             self._is_released = True
             await self._take(self._chain.release())
 
+    async def part(self) -> None:
+        """Once the application is done, finish a response whose head was written past those around us.
+
+        Not right behind the cut: Starlette cancels a stream as soon as it hears that the client has left.
+        """
+        if self.is_cut and not self._is_started and self._line is not None and not self._line.raises:
+            await farewell(self._send)
+
     def end(self) -> None:
         """The application is done: what has not begun to act by now never will."""
         if self._message is None:
@@ -158,12 +166,12 @@ class Shaper:
         if self._line is None:  # what cuts is never planned without one
             return
         self.is_cut = self._line.raises
-        if not await self._line.cut(by, at_once=self._is_released):
+        try:
+            await self._line.cut(by, at_once=self._is_released)
+        finally:
+            self.is_cut = self.is_cut or self._line.is_cut
+        if not self.is_cut:
             await self.release()
-            return
-        self.is_cut = True
-        if not self._is_started:
-            await farewell(self._send)
 
     async def _send_head(self, head: Head) -> None:
         self._is_started = True

@@ -65,6 +65,8 @@ class Line:
 
     # Whether an exception has to come out of the middleware.
     raises = False
+    # Whether the response was cut: whoever waits in `cut` for the server to notice may be cancelled meanwhile.
+    is_cut = False
 
     def __init__(self, feed: Feed, send: Send, limit: float) -> None:
         self._feed = feed
@@ -155,6 +157,7 @@ class SocketLine(Line):
             if self._feed.killed:
                 return False
         self._end(by)
+        self.is_cut = True
         await self._feed.departure(_NOTICE_SECONDS)
         return True
 
@@ -218,6 +221,7 @@ class HypercornStream(Line):
             if self._feed.killed:
                 return False
         await self._reset(_INTERNAL_ERROR)
+        self.is_cut = True
         with suppress(OSError):
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         await self._feed.departure(_NOTICE_SECONDS)

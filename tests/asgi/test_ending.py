@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import anyio
+import anyio.lowlevel
 import pytest
+from starlette.responses import StreamingResponse
 
 from tests.asgi.server import Exchange, http_scope, wrapped
 from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
@@ -248,5 +250,45 @@ def test_a_kill_lets_a_response_that_is_written_past_the_server_go_on_there(time
             data, end = heard(client)
         assert data.partition(b"\r\n\r\n")[2] == b"a\r\n" + b"x" * 10 + b"\r\n14\r\n" + b"y" * 20 + b"\r\n0\r\n\r\n"
         assert end == "FIN"
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("fault", ["malformed_chunk 8B", "content_length 5"])
+def test_a_stream_that_its_own_cut_has_cancelled_leaves_a_head_to_those_around_it(time, fault):
+    async def stream():
+        for _ in range(3):
+            yield b"x" * 10
+
+    async def main():
+        app = wrapped(StreamingResponse(stream()), f"/pay 100% {fault} as r", time)
+        with dialled_in() as (client, scope):
+            # Before 2.4 Starlette listens for the end itself, and stops the stream.
+            scope["asgi"]["spec_version"] = "2.3"
+            exchange = Exchange(leaves_after=1.0)
+
+            async def send(message):
+                await anyio.lowlevel.checkpoint()  # as in Starlette's BaseHTTPMiddleware
+                await exchange.send(message)
+
+            await app(scope, exchange.receive, send)
+            assert heard(client)[1] == "FIN"
+        assert (exchange.status, exchange.body, exchange.is_complete) == (499, b"", True)
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_server_that_has_lost_the_connection_already_may_say_so(time, error):
+    async def main():
+        async def send(message):
+            raise error("the handler is closed")
+
+        app = wrapped(sends(start(200), body(b"x" * 30)), "/pay 100% malformed_chunk 8B as r", time)
+        with dialled_in() as (client, scope):
+            await app(scope, Exchange(leaves_after=1.0).receive, send)
+            assert heard(client)[1] == "FIN"
+        assert_nothing_is_held(app)
 
     time.run(main)
