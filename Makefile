@@ -15,18 +15,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.15 python3.14 python3.13 python3.12 python3.11 python)
 
-.PHONY: help demo test servers check bench wheel docs-reference server-matrix clean
+.PHONY: help demo test servers console console-pictures check bench wheel docs-reference server-matrix clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo [PORT=8000] [DEMO_EXIT=1]   a service with faults, traffic through it, and the kill switch'
 	@echo 'make test                             lint, types, import contracts, and the whole test suite'
 	@echo 'make servers                          every fault on every server, compared with the page that tells of them'
+	@echo 'make console [CHROMIUM=/path]         the console in a real browser, before both examples'
 	@echo 'make check                            lint, types and import contracts only'
 	@echo 'make bench                            the benchmark tables'
 	@echo 'make wheel                            dist/faultware-*.whl'
 	@echo 'make docs-reference                   the pages that are generated from the code'
 	@echo 'make server-matrix                    the same, and the page is written anew'
+	@echo 'make console-pictures                 the pictures of the console in docs/images'
 	@echo 'make clean                            away with .venv and everything else that was made'
 
 demo: $(VENV)/.demo
@@ -34,12 +36,16 @@ demo: $(VENV)/.demo
 
 test: check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal -m 'not matrix' $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal -m 'not matrix and not console' $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 
 servers: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m matrix tests/servers/matrix
+
+console: $(VENV)/.console
+	$(BIN)/python -m tests.console.browser
+	$(BIN)/python -m pytest -n 0 -m console tests/console
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -59,6 +65,10 @@ docs-reference: $(VENV)/.test
 
 server-matrix: $(VENV)/.test
 	$(BIN)/python -m tests.servers.matrix
+
+console-pictures: $(VENV)/.console
+	$(BIN)/python -m tests.console.browser
+	$(BIN)/python -m tests.console.pictures
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -96,4 +106,8 @@ $(VENV)/.redis: requirements/redis-server.txt $(VENV)/.made
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.redis $(VENV)/.demo
 	@$(PIP) install -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.console: requirements/console.txt $(VENV)/.test
+	@$(PIP) install -r requirements/console.txt
 	@touch $@

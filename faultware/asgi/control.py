@@ -51,9 +51,11 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
     if is_gone or isinstance(answered, Admitted):
         await farewell(send)
         return
-    response = Response(
-        b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=dict(answered.headers)
-    )
+    headers = dict(answered.headers)
+    if isinstance(admitted, Admitted) and admitted.route.is_personal and scope.get("http_version") == "1.1":
+        # A connection stays with the worker that accepted it, and whoever asks again wants to hear of the others, too.
+        headers["connection"] = "close"
+    response = Response(b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=headers)
     await response(scope, receive, send)
 
 

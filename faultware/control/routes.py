@@ -42,6 +42,7 @@ class Route:
         query: Query fields, in JSON Schema.
         refusals: Statuses of refusals beside those that every route has.
         takes_tag: Whether `If-Match` counts.
+        is_personal: Whether each worker can only answer for itself, and is asked again and again.
         role: What a token must be for; left out: `view` for GET, else `control`.
     """
 
@@ -53,6 +54,7 @@ class Route:
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     refusals: tuple[int, ...] = ()
     takes_tag: bool = False
+    is_personal: bool = False
     role: Role | None = None
 
     @property
@@ -103,7 +105,15 @@ ROUTES: Final = (
     Route("POST", "/parse", Operations.parse, {200: shapes.PARSED}, bodies.PARSE, role=Role.VIEW),
     Route("POST", "/explain", Operations.explain, {200: shapes.EXPLAINED}, bodies.EXPLAIN, role=Role.VIEW),
     Route("GET", "/events", Operations.events, {200: shapes.EVENTS}, query={"since": _SINCE}, refusals=(400,)),
-    Route("GET", "/series", Operations.series, {200: shapes.SERIES}, query={"since": _AFTER}, refusals=(400,)),
+    Route(
+        "GET",
+        "/series",
+        Operations.series,
+        {200: shapes.SERIES},
+        query={"since": _AFTER},
+        refusals=(400,),
+        is_personal=True,
+    ),
     Route("GET", "/recent", Operations.recent, {200: shapes.RECENT}),
     Route("GET", "/audit", Operations.audit, {200: shapes.AUDIT}),
     Route("GET", "/capabilities", Operations.capabilities, {200: shapes.CAPABILITIES}),

@@ -30,18 +30,19 @@ let hits = null;
 class Refused extends Error {
   constructor(answer, data) {
     const where = data.where ? `${data.where}: ` : "";
-    const hint = data.hint ? ` — ${data.hint}` : "";
-    super(`${where}${data.detail || `the answer was ${answer.status}`}${hint}`);
+    const detail = data.detail || `the answer was ${answer.status}`;
+    const hint = data.hint ? `${detail.includes("\n") ? "\n" : " — "}${data.hint}` : "";
+    super(`${where}${detail}${hint}`);
     this.status = answer.status;
   }
 }
 
-async function ask(method, path, body, signal) {
+async function ask(method, path, body, signal, patience = PATIENCE) {
   // Bytes of UTF-8, each as a character: no other way to send any text in a header.
   const secret = String.fromCharCode(...new TextEncoder().encode(token));
   const headers = { authorization: `Bearer ${secret}` };
   if (body !== undefined) headers["content-type"] = "application/json";
-  const limits = [AbortSignal.timeout(PATIENCE)];
+  const limits = [AbortSignal.timeout(patience)];
   if (signal) limits.push(signal);
   const answer = await fetch(path, {
     method, headers, body: body === undefined ? undefined : JSON.stringify(body),
@@ -113,7 +114,9 @@ $("leave").addEventListener("click", () => forget(""));
 async function poll() {
   clearTimeout(timer);
   polls = new AbortController();
-  const { signal } = polls, begun = epoch, full = round % 10 === 0;
+  const { signal } = polls, begun = epoch;
+  const whole = [...workers.values()].filter((one) => one.whole).length;
+  const full = round % 10 === 0 || (round % 2 === 0 && whole < (status?.workers || []).length);
   const since = full ? 0 : Math.floor(now()) - 20;
   const seen = [...workers.values()].map((worker) => worker.event);
   const questions = [
@@ -125,7 +128,7 @@ async function poll() {
   round += 1;
   const [state, series, events, paths] = await Promise.allSettled(questions);
   if (!token || signal.aborted) return;
-  if (series.status === "fulfilled") takeSeries(series.value);
+  if (series.status === "fulfilled") takeSeries(series.value, full);
   if (events.status === "fulfilled") takeEvents(events.value);
   if (paths?.status === "fulfilled") { recent = paths.value.requests; showPaths(); }
   if (state.status === "fulfilled") {
@@ -140,8 +143,8 @@ async function poll() {
 
 function again(soon) {
   clearTimeout(timer);
-  const pause = failures ? Math.min(10000, 1000 * 2 ** (failures - 1)) : document.hidden ? 10000 : 1000;
-  timer = setTimeout(poll, soon ? 0 : pause);
+  const rest = failures ? Math.min(10000, 1000 * 2 ** (failures - 1)) : document.hidden ? 10000 : 1000;
+  timer = setTimeout(poll, soon ? 0 : rest);
 }
 
 async function fetchAudit(version, signal) {
@@ -160,13 +163,13 @@ function worker(who) {
   return workers.get(key);
 }
 
-function takeSeries(answer) {
+function takeSeries(answer, whole) {
   skew = answer.now - Date.now() / 1000;
   const mine = worker(answer.worker);
+  mine.whole ||= whole;
   for (const point of answer.points) mine.points.set(point.at, point);
   for (const at of mine.points.keys()) if (at < answer.now - SPAN - 10) mine.points.delete(at);
   mine.rules = new Map(answer.rules.map((rule) => [rule.name, rule]));
-  mine.step = answer.step_seconds;
   ruleOrder = answer.rules;
   showRules();
 }
@@ -183,37 +186,45 @@ function takeEvents(answer) {
 
 // The switch.
 
-async function change(path, body) {
-  epoch += 1;
-  polls.abort();
-  try {
-    showStatus(await ask("POST", path, body));
-    failures = 0;
-  } finally {
-    epoch += 1;
-    if (token) again(true);
-  }
-}
-
+// Sent again while there is no answer, and beside the one before: in a busy server's queue that keeps its place.
 let killing = false;
 async function kill() {
   if (role && role < RANKS.kill) return alarm(`This needs a token with the role kill; yours has the role ${status.token.role}.`);
   if (killing) return;
   killing = true;
+  epoch += 1;
+  clearTimeout(timer);
+  polls.abort();
   put("kill-note", "stopping …");
-  for (let attempt = 1; token; attempt += 1) {
+  const rest = new AbortController();
+  let verdict = null, waiting = 0, wake = null;
+  const attempt = async () => {
+    waiting += 1;
     try {
-      await change("kill");
-      alarm("");
-      break;
+      const found = await ask("POST", "kill", undefined, rest.signal, 60000);
+      verdict ??= { found };
     } catch (error) {
-      if (!token || (error instanceof Refused && error.status < 500)) { if (token) alarm(`Not killed: ${error.message}`); break; }
-      alarm(`The kill is not confirmed yet, trying again (${attempt}). If this goes on: faultware kill, or the kill file.`);
-      await new Promise((done) => setTimeout(done, 300));
+      if (error instanceof Refused && error.status < 500) verdict ??= { error };
+      else await pause(300);
     }
+    waiting -= 1;
+    wake?.();
+  };
+  for (let tries = 1; token && !verdict; tries += 1) {
+    if (waiting < 3) attempt();
+    await new Promise((done) => { wake = done; setTimeout(done, 2000); });
+    if (token && !verdict) alarm(`The kill is not confirmed yet, trying again (${tries}). If this goes on: faultware kill, or the kill file.`);
   }
+  rest.abort();
+  epoch += 1;
+  if (verdict?.found) {
+    failures = 0;
+    alarm("");
+    showStatus(verdict.found);
+  } else if (token) alarm(`Not killed: ${verdict.error.message}`);
   put("kill-note", "stop all faults in every worker, now");
   killing = false;
+  if (token) again(true);
 }
 
 $("kill").addEventListener("click", kill);
@@ -221,12 +232,16 @@ $("arm").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!may("arm")) return;
   const seconds = $("arm-for").value;
+  epoch += 1;
+  polls.abort();
   try {
-    await change("arm", seconds ? { for: seconds } : {});
+    showStatus(await ask("POST", "arm", seconds ? { for: seconds } : {}));
     alarm("");
   } catch (error) {
     if (token) alarm(`Not armed: ${error.message}`);
   }
+  epoch += 1;
+  if (token) again(true);
 });
 
 function may(what) {
@@ -559,7 +574,7 @@ function draw(name, points, lines, least, label, zeros) {
     const runs = [];
     let run = null;
     for (let at = begin; at < end; at += 5) {
-      const one = found.get(at), height = one ? value(one) : zeros && shown.length ? 0 : null;
+      const one = found.get(at), height = one ? value(one) : zeros && at > shown[0]?.at ? 0 : null;
       if (height === null) run = null;
       else if (run) run.push([at, height]);
       else runs.push((run = [[at, height]]));
@@ -635,6 +650,7 @@ function rows(id, items, key, make, none, touch) {
 const words = (name) => name.replaceAll("_", " ");
 const count = (number) => number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 });
 const percent = (number) => `${number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 })} %`;
+const pause = (time) => new Promise((done) => setTimeout(done, time));
 const clock = (at) => (at ? new Date(at * 1000).toLocaleTimeString("en-GB") : "–");
 const millis = (seconds) => (seconds >= 1 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${(1000 * seconds).toFixed(seconds < 0.01 ? 1 : 0)} ms`);
 
