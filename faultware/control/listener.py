@@ -78,6 +78,7 @@ class Listener:
         if place is not None:
             self._place = place
             self._complaint = ""
+            place.listening.settimeout(_LOOK_SECONDS)
             name = f"faultware-control {self._address}"
             threading.Thread(target=_accept, args=(weakref.ref(self._control), place), name=name, daemon=True).start()
 
@@ -125,7 +126,6 @@ class _Connections:
 def _accept(control: Callable[[], Control | None], place: Place) -> None:
     """The thread that listens. It holds nobody: when the service is gone, it ends."""
     connections = _Connections()
-    place.listening.settimeout(_LOOK_SECONDS)
     while True:
         try:
             connection, peer = place.listening.accept()

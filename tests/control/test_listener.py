@@ -6,6 +6,7 @@ import gc
 import http.client
 import json
 import os
+import pathlib
 import socket
 import stat
 import threading
@@ -197,6 +198,16 @@ def test_a_unix_socket_is_this_users_alone(tmp_path, monkeypatch):
             assert json.loads(ask(address, "GET", "/_faultware/status")[2])["by"] == (
                 f"control token from user {os.geteuid()} by a Unix socket"
             )
+    finally:
+        os.umask(before)
+
+
+def test_there_is_no_moment_at_which_others_could_connect(tmp_path, monkeypatch):
+    monkeypatch.setattr(pathlib.Path, "chmod", lambda *_: None)
+    before = os.umask(0)
+    try:
+        with listening(Address(path=str(tmp_path / "chaos.sock"))):
+            assert stat.S_IMODE((tmp_path / "chaos.sock").lstat().st_mode) == 0o600
     finally:
         os.umask(before)
 
