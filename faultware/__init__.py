@@ -4,6 +4,7 @@ The middlewares are `faultware.asgi.FaultMiddleware` and `faultware.wsgi.FaultMi
 rules are written in. Importing it loads neither Starlette nor Werkzeug nor pydantic.
 """
 
+from faultware.core.asking import ByHeaders
 from faultware.core.faults import (
     Abort,
     Block,
@@ -68,6 +69,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Abort",
     "Block",
+    "ByHeaders",
     "Bytes",
     "Choice",
     "Close",

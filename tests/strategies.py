@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from faultware.core.asking import ByHeaders
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
 from faultware.core.faults import (
     Abort,
@@ -208,6 +209,14 @@ _recurring = st.builds(
     max_per_day=st.integers(1, 9),
     leashed=st.booleans(),
 )
+_by_headers = st.builds(
+    ByHeaders,
+    st.integers(1, 2**32 - 1),
+    st.integers(0, 100),
+    st.integers(0, 100),
+    st.sampled_from((100, 10_000, 1_000_000)),
+    body=st.text(max_size=4),
+)
 _of_processes = faults_by_form(*(kind for kind in BY_FORM if kind.phase is Phase.INSTANCE))
 _endings = st.one_of(
     st.none(),
@@ -246,7 +255,9 @@ def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
         some = [fault for fault in (draw(_endings), *draw(_several)) if fault is not None]
         more["fallback"] = Abort(500) if draw(_rarely) else None
     faults = {attribute(fault.kind): fault for fault in some}
-    if not (faults or more.get("choose")) or draw(_coin):
+    if draw(_rarely) and "abort" not in faults and not (some or more):
+        more["by_headers"] = draw(_by_headers)
+    if not (faults or more.get("choose") or more.get("by_headers")) or draw(_coin):
         faults["delay"] = draw(_delays)
     return Rule(
         draw(_names),

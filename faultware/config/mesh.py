@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from faultware.config.mistakes import shown
+from faultware.core.matching import Match
 from faultware.errors import RuleError
 
 _UINT32: Final = 2**32 - 1
@@ -45,3 +46,25 @@ def _number(key: object, number: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _UINT32:
         raise RuleError(f"{shown(number)} is not possible for {key}", hint=f"a whole number from 0 to {_UINT32}")
     return number
+
+
+def read_networks(value: object) -> tuple[str, ...]:
+    """Addresses and networks, separated by commas; `*` is everybody."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, (list, tuple)):
+        raise RuleError(f"{shown(value)} is not a list", hint="such as 127.0.0.1, 10.0.0.0/8; * is everybody")
+    networks = [word.strip() if isinstance(word, str) else word for word in cast("list[object]", words)]
+    found = tuple(str(network) for network in networks if network != "")
+    if "*" in found:
+        if len(found) > 1:
+            raise RuleError("* is everybody", hint="leave the others out")
+        return found
+    return Match(client=cast("list[str]", networks)).client
+
+
+def read_stats_style(value: object) -> str:
+    """Whose names of counters are shown besides ours: empty, or `envoy`."""
+    style = value.strip().lower() if isinstance(value, str) else None
+    if style not in ("", "envoy"):
+        raise RuleError(f"{shown(value)} is not a style", hint="envoy, or nothing")
+    return style

@@ -41,6 +41,7 @@ from faultware.config.models import (
     UniformDelay,
 )
 from faultware.core import faults as kinds
+from faultware.core.asking import ByHeaders
 from faultware.core.faults import FAULTS, Abort, Delay, DelayResponse, Fault, Hang, Raise, attribute
 from faultware.core.recurring import Recurring
 from faultware.core.rules import Choice, Rule
@@ -127,6 +128,8 @@ def _long(given: _Builds[T]) -> T:
 
 _NAMES: Final = tuple(fault.kind for fault in FAULTS)
 _ONE_OF_THEM: Final[list[Any]] = [{"required": [key]} for key in _NAMES]
+# A rule with one of these needs no fault besides.
+_INSTEAD: Final[list[Any]] = [{"required": [key]} for key in ("choose", "group", "by_headers")]
 
 
 class ChoiceDocument(FaultFields):
@@ -153,7 +156,7 @@ class RuleDocument(FaultFields):
         json_schema_extra={
             "allOf": [
                 {"anyOf": [{"required": [key]} for key in ("percentage", "count", "first", "every", "recurring")]},
-                {"anyOf": [*_ONE_OF_THEM, {"required": ["choose"]}, {"required": ["group"]}]},
+                {"anyOf": [*_ONE_OF_THEM, *_INSTEAD]},
             ]
         },
     )
@@ -178,6 +181,7 @@ class RuleDocument(FaultFields):
     group: Name | None = Field(default=None, description="Of a group only the first rule that matches takes part.")
     schedule: Annotated[Schedule | None, Described(Schedule, ())] = None
     recurring: Annotated[Recurring | None, Described(Recurring, ())] = None
+    by_headers: Annotated[ByHeaders | None, Described(ByHeaders, ())] = None
     for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
 
     def build(self) -> Rule:
@@ -200,6 +204,7 @@ class RuleDocument(FaultFields):
             group=self.group or "",
             schedule=self.schedule,
             recurring=self.recurring,
+            by_headers=self.by_headers,
             lifetime_seconds=self.for_,
             **faults,
         )

@@ -198,6 +198,15 @@ class Settings(BaseSettings):
     envoy_runtime: Annotated[
         tuple[tuple[str, int], ...], Read(mesh.read_runtime, "`fault.http.abort.abort_percent=10`, with commas between")
     ] = Field(default=(), description="Envoy's runtime keys, for an Envoy document in `config_file`.")
+    envoy_headers: Annotated[bool, _SWITCH] = Field(
+        default=False, description="Heed `x-envoy-fault-*` headers, on rules with `by_headers`, of those named next."
+    )
+    envoy_headers_from: Annotated[
+        tuple[str, ...], Read(mesh.read_networks, "addresses and networks, separated by commas; `*` is everybody")
+    ] = Field(default=(), description="Whose `x-envoy-fault-*` headers are heeded, by the peer's address.")
+    stats_style: Annotated[str, Read(mesh.read_stats_style, "`envoy`, or nothing")] = Field(
+        default="", description="Show Envoy's names of counters besides ours: `envoy_http_fault_aborts_injected`, …"
+    )
     environment: Annotated[str, Read(values.read_word, "a word; case does not count")] = Field(
         default="", description="What this deployment is called."
     )
@@ -326,6 +335,9 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     except ValidationError as error:
         mistakes += [_mistake(detail, labels) for detail in error.errors(include_url=False, include_input=False)]
         raise together(mistakes) from None
+    if settings.envoy_headers and not settings.envoy_headers_from:
+        hint = "set FAULTWARE_ENVOY_HEADERS_FROM to addresses or networks; * is everybody"
+        mistakes.append(SettingsError("nobody is trusted to send them", where=labels["envoy_headers"], hint=hint))
     if settings.environment in PRODUCTION and not settings.allow_production:
         hint = "set FAULTWARE_ALLOW_PRODUCTION=true if they are wanted there"
         message = f"faults are refused in {settings.environment}"

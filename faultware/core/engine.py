@@ -15,9 +15,12 @@ from faultware.core.faults import Delay, DelayResponse, Phase, RateLimit
 from faultware.core.plan import Injection, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from faultware.core.asking import ByHeaders
+    from faultware.core.faults import Fault
     from faultware.core.request import Request
+    from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
     from faultware.core.sampling import Dice
 
@@ -41,12 +44,14 @@ class Engine:
     Args:
         dice: Where chance comes from.
         limits: The bounds.
+        may_ask: Whether a request may ask for faults by headers; None: no request may.
     """
 
-    __slots__ = ("_dice", "_is_unlimited", "limits")
+    __slots__ = ("_dice", "_is_unlimited", "_may_ask", "limits")
 
-    def __init__(self, dice: Dice, limits: Limits) -> None:
+    def __init__(self, dice: Dice, limits: Limits, may_ask: Callable[[Request], bool] | None = None) -> None:
         self._dice = dice
+        self._may_ask = may_ask
         self.limits = limits
         self._is_unlimited = limits.max_percentage >= 100
 
@@ -116,9 +121,8 @@ class Engine:
         def roll(purpose: str) -> float:
             return self._dice.roll(rule.name, purpose, key, request)
 
-        faults = [
-            fault for fault in rule.faults if fault.percentage == 100 or roll(fault.kind) * 100 < fault.percentage
-        ]
+        possible = rule.faults if rule.by_headers is None else self._with_asked(rule, rule.by_headers, request)
+        faults = [fault for fault in possible if fault.percentage == 100 or roll(fault.kind) * 100 < fault.percentage]
         if rule.choose:
             faults.append(rule.alternative(roll("choose")))
         injections: list[Injection] = []
@@ -136,6 +140,12 @@ class Engine:
             else:
                 injections.append(Injection(live, fault))
         return injections
+
+    def _with_asked(self, rule: Rule, by_headers: ByHeaders, request: Request) -> tuple[Fault, ...]:
+        """The faults of a rule, and those that a request asks for."""
+        if self._may_ask is None or not self._may_ask(request):
+            return rule.faults
+        return (*rule.faults, *by_headers.asked(request))
 
     def _is_over_share(
         self, candidates: Sequence[LiveRule], chosen: Sequence[Injection], request: Request, now: float
@@ -195,5 +205,7 @@ def _chance(candidates: Sequence[LiveRule], request: Request, now: float) -> flo
             groups.add(rule.group)
         if not is_preflight or "OPTIONS" in rule.match.methods:
             idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
+            if rule.by_headers is not None:
+                idle *= math.prod(1 - chance for chance in rule.by_headers.chances())
             escape *= 1 - live.percentage_at(now) / 100 * (1 - idle)
     return 1 - escape

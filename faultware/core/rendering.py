@@ -55,6 +55,8 @@ def rule_document(rule: Rule, *, with_name: bool = True) -> Document:
         document["schedule"] = form_document(rule.schedule)
     if rule.recurring is not None:
         document["recurring"] = form_document(rule.recurring)
+    if rule.by_headers is not None:
+        document["by_headers"] = form_document(rule.by_headers)
     if rule.lifetime_seconds is not None:
         document["for"] = duration(rule.lifetime_seconds)
     return document
@@ -158,7 +160,7 @@ def _match_words(match: Match) -> list[str] | None:
 
 def _is_sayable(rule: Rule) -> bool:
     """Whether what is not a match and not a fault fits into one line."""
-    others = (rule.every, rule.first, rule.sample_by, rule.schedule, rule.recurring)
+    others = (rule.every, rule.first, rule.sample_by, rule.schedule, rule.recurring, rule.by_headers)
     return not rule.group and all(value is None for value in others)
 
 

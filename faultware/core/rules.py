@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from faultware.core import faults as kinds
+from faultware.core.asking import ByHeaders
 from faultware.core.faults import FAULTS, Abort, Fault, Phase, attribute
 from faultware.core.matching import Match
 from faultware.core.recurring import Recurring
@@ -33,6 +34,7 @@ _KINDS: Final[dict[str, type]] = {
     "sample_by": SampleBy,
     "schedule": Schedule,
     "recurring": Recurring,
+    "by_headers": ByHeaders,
 }
 _FAULTS_HINT: Final = "such as abort, delay, reset, truncate"
 # What a WebSocket has in common with a request over HTTP: a handshake, which can be delayed.
@@ -83,6 +85,7 @@ class Rule:
             a group may have no fault: what it matches is spared the rest of the group.
         schedule: How the percentage changes over time.
         recurring: The fault, which is one of the process, comes by itself and needs no request.
+        by_headers: What a request may ask for by Envoy's headers, where these are heeded.
         lifetime_seconds: How long the rule lives once it is loaded.
 
     Raises:
@@ -134,6 +137,7 @@ class Rule:
     group: str = field(default="", kw_only=True)
     schedule: Schedule | None = field(default=None, kw_only=True)
     recurring: Recurring | None = field(default=None, kw_only=True)
+    by_headers: ByHeaders | None = field(default=None, kw_only=True)
     lifetime_seconds: float | None = field(default=None, kw_only=True)
     faults: tuple[Fault, ...] = field(init=False, repr=False, compare=False)
     is_websocket: bool = field(init=False, repr=False, compare=False)
@@ -167,10 +171,11 @@ class Rule:
             raise RuleError("these are no alternatives", where="choose", hint="write [Choice(1, Abort(503)), …]")
 
     def _check_faults(self) -> None:
-        if not self.faults and not self.choose and not self.group:
+        if not self.faults and not self.choose and not self.group and self.by_headers is None:
             raise RuleError("a fault is missing", hint=_FAULTS_HINT)
         terminal = [fault.kind for fault in self.faults if fault.phase is Phase.TERMINAL]
         terminal += [choice.fault.kind for choice in self.choose if choice.fault.phase is Phase.TERMINAL][:1]
+        terminal += ["abort by headers"] if self.by_headers is not None and self.by_headers.abort else []
         if len(terminal) > 1:
             message = f"two faults end the request: {' and '.join(terminal)}"
             raise RuleError(message, hint="write two rules; each rolls its own dice")
@@ -190,7 +195,7 @@ class Rule:
             raise RuleError("what recurs is a fault of the process", where="recurring", hint=hint)
         if self.match != Match():
             raise RuleError("what recurs meets no request", where="match", hint="leave it out")
-        for where in ("count", "first", "every", "sample_by", "schedule"):
+        for where in ("count", "first", "every", "sample_by", "schedule", "by_headers"):
             if getattr(self, where) is not None:
                 raise RuleError("this means nothing beside recurring", where=where, hint="leave it out")
 
@@ -220,7 +225,7 @@ class Rule:
 
     def derived_name(self) -> str:
         """The name of a rule that nobody named: its path and faults, and a digest of the whole, never its position."""
-        kinds = [fault.kind for fault in self.everything] or ["spare"]
+        kinds = [fault.kind for fault in self.everything] + ["by-headers"] * (self.by_headers is not None) or ["spare"]
         words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *kinds]))
         content = json.dumps(rule_document(self, with_name=False), sort_keys=True)
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()

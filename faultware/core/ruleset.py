@@ -105,7 +105,7 @@ class LiveRule:
         self.needs_means = any(fault.needs is not Needs.NOTHING for fault in rule.everything)
         # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
         self.whole: Plan | None = None
-        if len(rule.faults) == 1 and not rule.choose and not is_limited:
+        if len(rule.faults) == 1 and not rule.choose and not is_limited and rule.by_headers is None:
             (fault,) = rule.faults
             if fault.phase is Phase.TERMINAL and fault.percentage == 100:
                 self.whole = Plan(ending=Injection(self, fault))

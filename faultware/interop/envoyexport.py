@@ -15,6 +15,7 @@ from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExported
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from faultware.core.asking import ByHeaders
     from faultware.core.rules import Rule
 
 Document = dict[str, Any]
@@ -108,9 +109,25 @@ def _config(faults: MeshFaults) -> Document:
         )
         body = {"response_body": faults.body} if faults.body else {}
         config["abort"] = {**status, **body, "percentage": _fraction(faults.abort_millionths)}
+    if faults.by_headers is not None:
+        config.update(_asked(faults.by_headers))
     if faults.limit_kib:
         limit = {"fixed_limit": {"limit_kbps": faults.limit_kib}}
         config["response_rate_limit"] = {**limit, "percentage": _fraction(faults.limit_millionths)}
+    return config
+
+
+def _asked(by_headers: ByHeaders) -> Document:
+    config: Document = {}
+    for name, kind, most, of in (
+        ("delay", "header_delay", by_headers.delay, by_headers.delay_of),
+        ("abort", "header_abort", by_headers.abort, by_headers.abort_of),
+        ("response_rate_limit", "header_limit", by_headers.limit, by_headers.limit_of),
+    ):
+        if most:
+            config[name] = {kind: {}, "percentage": {"numerator": most, "denominator": dict(_DENOMINATORS)[of]}}
+    if by_headers.body and by_headers.abort:
+        config["abort"]["response_body"] = by_headers.body
     return config
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY, ByHeaders
 from faultware.core.faults import Abort, Delay, Throttle
 from faultware.core.matching import TextMatch
 from faultware.errors import RuleError
 from faultware.interop.envoymatch import header_terms
 from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
-from faultware.interop.runtime import percentage, runtime_percentage, runtime_whole
+from faultware.interop.runtime import fraction, percentage, runtime_percentage, runtime_whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header, placed
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from faultware.interop.tree import Node
 
 FILTER_TYPE: Final = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
-DEFAULT_BODY: Final = "fault filter abort"
-CONTENT_TYPE: Final = "text/plain"
 SERVICE_NODE: Final = "x-envoy-downstream-service-node"
 
 _RUNTIME: Final = {
@@ -64,7 +63,8 @@ class Filter:
 
     Args:
         node: Where it stands.
-        faults: By the field of a rule; each with its own percentage. Without any, the filter does nothing.
+        faults: By the field of a rule; each with its own percentage.
+        by_headers: What a request may ask for. Without it and without faults, the filter does nothing.
         terms: The conditions, besides those of the route.
         unknown: A condition that nothing in process can decide.
         max_active_faults: The bound on requests that are faulted at one time.
@@ -72,6 +72,7 @@ class Filter:
 
     node: Node
     faults: Mapping[str, Fault] = field(default_factory=dict[str, "Fault"])
+    by_headers: ByHeaders | None = None
     terms: Terms = ALWAYS
     unknown: NotCarriedError | None = None
     max_active_faults: int | None = None
@@ -79,7 +80,7 @@ class Filter:
     @property
     def is_idle(self) -> bool:
         """Whether it never does anything."""
-        return not self.faults or self.terms.is_never
+        return (not self.faults and self.by_headers is None) or self.terms.is_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +107,21 @@ def read_filter(node: Node, context: Context) -> Filter:
     given = fields(node, "fault filter", (*FILTER_FIELDS, "@type"))
     keys = {name: text(given[name]) if name in given else key for name, key in _RUNTIME.items()}
     faults: dict[str, Fault] = {}
+    asked: dict[str, Any] = {}
     for name, read in (("delay", _delay), ("abort", _abort), ("response_rate_limit", _throttle)):
         if name in given:
-            faults.update(read(given[name], keys, context))
+            faults.update(read(given[name], keys, context, asked))
     terms, unknown = _terms(given, context)
     most = _max_active(given, keys, context)
-    if most == 0 and faults:
+    if most == 0 and (faults or asked):
         context.remarks.note(node, "max_active_faults is 0, so it never acts")
-        faults = {}
-    if terms.is_never and faults:
+        faults, asked = {}, {}
+    if terms.is_never and (faults or asked):
         context.remarks.note(node, "its conditions can never be met, so it never acts")
     for name in ("filter_metadata", "disable_downstream_cluster_stats"):
         if name in given and (name == "filter_metadata" or switch(given[name])):
             context.remarks.lost(given[name], _NOWHERE[name])
-    return Filter(node, faults, terms, unknown, most)
+    return Filter(node, faults, ByHeaders(**asked) if asked else None, terms, unknown, most)
 
 
 _NOWHERE: Final = {
@@ -160,12 +162,14 @@ def _max_active(given: Mapping[str, Node], keys: Mapping[str, str], context: Con
     return runtime_whole(context.runtime, keys["max_active_faults_runtime"], configured, 0, UINT32)
 
 
-def _delay(node: Node, keys: Mapping[str, str], context: Context) -> Mapping[str, Fault]:
+def _delay(node: Node, keys: Mapping[str, str], context: Context, asked: dict[str, Any]) -> Mapping[str, Fault]:
     given = fields(node, "delay", ("fixed_delay", "header_delay", "percentage"))
     kind = one_of(node, given, ("fixed_delay", "header_delay"))
     share = _share(node, given, keys["delay_percent_runtime"], context)
     if kind == "header_delay":
         fields(given[kind], "header_delay", ())
+        if share:
+            asked["delay"], asked["delay_of"] = _fraction(given, keys["delay_percent_runtime"], context)
         return {}
     milliseconds = int(duration(given[kind]) * 1000)
     milliseconds = runtime_whole(context.runtime, keys["delay_duration_runtime"], milliseconds, 0, UINT32) or 0
@@ -179,13 +183,16 @@ def _delay(node: Node, keys: Mapping[str, str], context: Context) -> Mapping[str
         raise placed(error, given[kind]) from None
 
 
-def _abort(node: Node, keys: Mapping[str, str], context: Context) -> Mapping[str, Fault]:
+def _abort(node: Node, keys: Mapping[str, str], context: Context, asked: dict[str, Any]) -> Mapping[str, Fault]:
     given = fields(node, "abort", ("http_status", "grpc_status", "header_abort", "percentage", "response_body"))
     kind = one_of(node, given, ("http_status", "grpc_status", "header_abort"))
     share = _share(node, given, keys["abort_percent_runtime"], context)
     body = (text(given["response_body"]) if "response_body" in given else "") or DEFAULT_BODY
     if kind == "header_abort":
         fields(given[kind], "header_abort", ())
+        if share:
+            asked["abort"], asked["abort_of"] = _fraction(given, keys["abort_percent_runtime"], context)
+            asked |= {"body": body} if body != DEFAULT_BODY else {}
         return {}
     if kind == "grpc_status":
         code = whole(given[kind], 0, UINT32)
@@ -211,12 +218,15 @@ def _abort(node: Node, keys: Mapping[str, str], context: Context) -> Mapping[str
     return {"abort": abort}
 
 
-def _throttle(node: Node, keys: Mapping[str, str], context: Context) -> Mapping[str, Fault]:
+def _throttle(node: Node, keys: Mapping[str, str], context: Context, asked: dict[str, Any]) -> Mapping[str, Fault]:
     given = fields(node, "rate limit", ("fixed_limit", "header_limit", "percentage"))
     kind = one_of(node, given, ("fixed_limit", "header_limit"))
     share = _share(node, given, keys["response_rate_limit_percent_runtime"], context)
     if kind == "header_limit":
         fields(given[kind], "header_limit", ())
+        if share:
+            key = keys["response_rate_limit_percent_runtime"]
+            asked["limit"], asked["limit_of"] = _fraction(given, key, context)
         return {}
     limit = fields(given[kind], "fixed_limit", ("limit_kbps",))
     if "limit_kbps" not in limit:
@@ -239,6 +249,16 @@ def _share(node: Node, given: Mapping[str, Node], key: str, context: Context) ->
         )
         context.remarks.note(node, reason)
     return share
+
+
+def _fraction(given: Mapping[str, Node], key: str, context: Context) -> tuple[int, int]:
+    """The configured fraction itself: a header's numerator counts over its denominator."""
+    value = context.runtime.get(key)
+    if isinstance(value, int):
+        return value, 100
+    if value is not None:
+        return round(value * 10_000), 1_000_000
+    return fraction(given["percentage"])
 
 
 def unwrapped(node: Node) -> Node:

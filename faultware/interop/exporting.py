@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
 from faultware.core.faults import Abort, Delay, Throttle
 from faultware.core.grpc import grpc_status_of
-from faultware.interop.envoyfilter import CONTENT_TYPE, DEFAULT_BODY
 from faultware.interop.remarks import Remark
 from faultware.interop.terms import in_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from faultware.core.asking import ByHeaders
     from faultware.core.delays import Distribution
     from faultware.core.faults import Fault
     from faultware.core.rules import Rule
@@ -99,6 +100,7 @@ class MeshFaults:
         abort_millionths: How often.
         limit_kib: Of the response, in KiB per second; 0: no limit.
         limit_millionths: How often.
+        by_headers: What a request may ask for.
     """
 
     delay_milliseconds: int = 0
@@ -109,11 +111,12 @@ class MeshFaults:
     abort_millionths: int = 0
     limit_kib: int = 0
     limit_millionths: int = 0
+    by_headers: ByHeaders | None = None
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing is left."""
-        return not (self.delay_milliseconds or self.abort_millionths or self.limit_kib)
+        return not (self.delay_milliseconds or self.abort_millionths or self.limit_kib or self.by_headers)
 
 
 def mesh_faults(rule: Rule, notes: Notes) -> MeshFaults:
@@ -132,9 +135,24 @@ def mesh_faults(rule: Rule, notes: Notes) -> MeshFaults:
     found: dict[str, Any] = {}
     for fault in rule.faults:
         found.update(_fault(rule, fault, notes))
+    if rule.by_headers is not None:
+        _check_asked(rule, rule.by_headers, found)
+        found["by_headers"] = rule.by_headers
     if rule.percentage < 100 and sum(key.endswith("millionths") for key in found) > 1:
         notes.lost(rule, "percentage", "its faults hit the same requests; in the mesh each rolls for itself")
     return MeshFaults(**found)
+
+
+def _check_asked(rule: Rule, asked: ByHeaders, found: Mapping[str, object]) -> None:
+    """Of each kind Envoy has either a fixed fault or one by headers, which is rolled for once.
+
+    Raises:
+        NotExportedError: The rule wants more.
+    """
+    if rule.percentage != 100:
+        raise NotExportedError("by_headers", "the mesh rolls once for what is asked for")
+    if (asked.delay and "delay_milliseconds" in found) or (asked.limit and "limit_kib" in found):
+        raise NotExportedError("by_headers", "in the mesh a fault is fixed or asked for, and not both")
 
 
 def _fault(rule: Rule, fault: Fault, notes: Notes) -> dict[str, Any]:

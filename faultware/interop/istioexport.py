@@ -96,7 +96,9 @@ def _without_limit(rule: Rule, faults: MeshFaults, notes: Notes) -> MeshFaults:
         notes.lost(rule, "throttle", "a VirtualService cannot limit a response")
     if faults.body:
         notes.lost(rule, "abort.body", "an abort of a VirtualService has Envoy's body")
-    return replace(faults, limit_kib=0, body="")
+    if faults.by_headers is not None:
+        notes.lost(rule, "by_headers", "a VirtualService has no faults that are asked for")
+    return replace(faults, limit_kib=0, body="", by_headers=None)
 
 
 def _fault(faults: MeshFaults) -> Document:

@@ -6,10 +6,10 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY
 from faultware.core.faults import Abort, Delay
 from faultware.core.grpc import STATUSES
 from faultware.errors import RuleError
-from faultware.interop.envoyfilter import CONTENT_TYPE, DEFAULT_BODY
 from faultware.interop.reading import fields, number, text, whole
 from faultware.interop.terms import placed
 

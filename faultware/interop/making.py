@@ -13,6 +13,7 @@ from faultware.interop.terms import ALWAYS, Terms, placed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from faultware.core.asking import ByHeaders
     from faultware.core.faults import Fault
     from faultware.interop.envoyroutes import Slot
     from faultware.interop.remarks import Remarks
@@ -29,7 +30,14 @@ def name_of(text: str) -> str:
 
 
 def make_rule(
-    node: Node, terms: Terms, faults: Mapping[str, Fault], *, name: str = "", share: float = 100.0, group: str = ""
+    node: Node,
+    terms: Terms,
+    faults: Mapping[str, Fault],
+    *,
+    by_headers: ByHeaders | None = None,
+    name: str = "",
+    share: float = 100.0,
+    group: str = "",
 ) -> Rule:
     """A rule: matched once, after which each fault rolls its own percentage. One fault gives its own to the rule.
 
@@ -37,11 +45,12 @@ def make_rule(
         RuleError: A rule cannot hold this; with the node's place.
     """
     given: dict[str, Any] = dict(faults)
-    if len(faults) == 1 and share == 100:
+    if len(faults) == 1 and share == 100 and by_headers is None:
         ((key, fault),) = faults.items()
         share, given[key] = fault.percentage, with_percentage(fault, 100)
     try:
-        return Rule(name if NAME.fullmatch(name) else "", terms.match(), percentage=share, group=group, **given)
+        name = name if NAME.fullmatch(name) else ""
+        return Rule(name, terms.match(), percentage=share, group=group, by_headers=by_headers, **given)
     except RuleError as error:
         raise placed(error, node) from None
 
@@ -71,7 +80,8 @@ def rules_of_slots(slots: Sequence[Slot], node: Node, remarks: Remarks, *, name:
         if acting is not None:
             terms = slot.terms & acting.terms
             own = slot.name or name
-            rules.append(make_rule(acting.node, terms, acting.faults, name=own, share=slot.share, group=group))
+            more: dict[str, Any] = {"name": own, "share": slot.share, "group": group, "by_headers": acting.by_headers}
+            rules.append(make_rule(acting.node, terms, acting.faults, **more))
         if group and (acting is None or acting.terms != ALWAYS):
             rules.append(spare(node, slot.terms, group))
     return without_idle_end(rules)
@@ -84,7 +94,7 @@ def spare(node: Node, terms: Terms, group: str) -> Rule:
 
 def without_idle_end(rules: list[Rule]) -> list[Rule]:
     """The rules of a group without those at its end that do nothing: there is nobody left to be kept away."""
-    while rules and not rules[-1].faults:
+    while rules and not rules[-1].faults and rules[-1].by_headers is None:
         rules.pop()
     return rules
 

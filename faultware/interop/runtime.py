@@ -24,12 +24,17 @@ DENOMINATORS: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_
 
 def percentage(node: Node, remarks: Remarks | None = None) -> float:
     """A `FractionalPercent`, as a percentage."""
-    given = fields(node, "percentage", ("numerator", "denominator"))
-    numerator = whole(given["numerator"], 0, UINT32) if "numerator" in given else 0
-    denominator = _denominator(given["denominator"]) if "denominator" in given else 100
+    numerator, denominator = fraction(node)
     if numerator > denominator and remarks is not None:
         remarks.note(node, f"{numerator} of {denominator} is always")
     return share_of(numerator, denominator)
+
+
+def fraction(node: Node) -> tuple[int, int]:
+    """A `FractionalPercent`, as numerator and denominator."""
+    given = fields(node, "percentage", ("numerator", "denominator"))
+    numerator = whole(given["numerator"], 0, UINT32) if "numerator" in given else 0
+    return numerator, _denominator(given["denominator"]) if "denominator" in given else 100
 
 
 def share_of(numerator: int, denominator: int) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from faultware.config.tokens import read_key_file
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
+from faultware.core.matching import Match
 from faultware.core.sampling import Dice
 from faultware.errors import RuleError
 from faultware.runtime.capabilities import Capabilities
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from faultware.config.settings import Settings
     from faultware.core.guards import Guard
     from faultware.core.matching import PathMatch
+    from faultware.core.request import Request
     from faultware.core.rules import Rule
     from faultware.runtime.exceptions import Registration
     from faultware.runtime.servers import Protocol
@@ -86,6 +88,9 @@ class Options(TypedDict, total=False):
     allow_production: bool
     allow_instance_faults: bool
     envoy_runtime: str | Mapping[str, int]
+    envoy_headers: bool
+    envoy_headers_from: str | Iterable[str]
+    stats_style: str
     environment: str
     exceptions: Registration
     health: Callable[[], object]
@@ -150,6 +155,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         Engine(
             Dice(options.get("random", random.random), settings.seed),
             Limits(settings.max_delay, settings.max_percentage),
+            _may_ask(settings),
         ),
         exemptions=Exemptions(settings.exclude),
         exceptions=exceptions,
@@ -157,7 +163,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         clocks=clocks,
         caps=Caps(_budgets(settings), clocks.monotonic),
         dry_run=settings.dry_run,
-        metrics=_metrics(options.get("registry")),
+        metrics=_metrics(options.get("registry"), settings.stats_style),
         grace_seconds=settings.store_grace,
     )
     if isinstance(key, WatchedFile):
@@ -216,11 +222,23 @@ def _asking(
     return SignedRequests(current, allowed, clocks.wall)
 
 
-def _metrics(registry: CollectorRegistry | None) -> Metrics:
+def _may_ask(settings: Settings) -> Callable[[Request], bool] | None:
+    """Whether a request may ask for faults by Envoy's headers: by the peer's address."""
+    if not settings.envoy_headers:
+        return None
+    if "*" in settings.envoy_headers_from:
+        return lambda _request: True
+    return Match(client=settings.envoy_headers_from).accepts_rest
+
+
+def _metrics(registry: CollectorRegistry | None, style: str) -> Metrics:
     # Loaded late, like the settings: whoever only imports a middleware does not pay for it.
     from faultware.telemetry.prometheus import Metrics  # noqa: PLC0415
 
-    return Metrics.on(registry)
+    metrics = Metrics.on(registry)
+    if style == "envoy":
+        metrics.count_as_envoy()
+    return metrics
 
 
 def _announce(settings: Settings, injector: Injector) -> None:

@@ -40,8 +40,8 @@ def directory_problem() -> str:
     return ""
 
 
-def families_of_all_processes(prefix: str) -> list[Metric]:
-    """The families whose names begin with `prefix`, by name, combined over every process that wrote or writes."""
+def families_of_all_processes(prefixes: tuple[str, ...]) -> list[Metric]:
+    """The families whose names begin with one of these, by name, combined over every process that wrote or writes."""
     collector = cast("Callable[[None], Collector]", MultiProcessCollector)  # the library gives it no types
-    families = [family for family in collector(None).collect() if family.name.startswith(prefix)]
+    families = [family for family in collector(None).collect() if family.name.startswith(prefixes)]
     return sorted(families, key=lambda family: family.name)

@@ -23,6 +23,8 @@ import prometheus_client
 from prometheus_client.exposition import choose_encoder
 
 from faultware.errors import SettingsError
+from faultware.telemetry import envoystyle
+from faultware.telemetry.envoystyle import EnvoyStyle
 from faultware.telemetry.families import MAX_RULE_LABELS, OTHER, PREFIX, Families
 from faultware.telemetry.forking import ForkAware
 from faultware.telemetry.multiprocess import VARIABLE, directory_problem, families_of_all_processes, is_multiprocess
@@ -58,6 +60,7 @@ class Metrics(ForkAware):
         super().__init__()
         self._works = works
         self._families = Families()
+        self._envoy: EnvoyStyle | None = None
         self._watched: list[_Watched] = []
         self._flushed: dict[Tally, _Flushed] = {}
         self._retired: dict[Tally, None] = {}
@@ -86,6 +89,11 @@ class Metrics(ForkAware):
                     _register(metrics, registry)
                 _instances[registry] = metrics
             return metrics
+
+    def count_as_envoy(self) -> None:
+        """Show from now on, besides, what Envoy's fault filter would count, under its names."""
+        with self.lock:
+            self._envoy = self._envoy or EnvoyStyle()
 
     def watch(self, source: Source) -> None:
         """Include a source from now on, for as long as somebody else holds it. It must allow weak references."""
@@ -129,6 +137,8 @@ class Metrics(ForkAware):
         """What a scrape of the registry shows: this process, up to date."""
         self.flush()
         yield from self._families.collect()
+        if self._envoy is not None:
+            yield from self._envoy.collect()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The metrics of faultware and of nobody else, of all processes in multiprocess mode.
@@ -150,7 +160,8 @@ class Metrics(ForkAware):
         self.flush()
         if problem := directory_problem():
             raise SettingsError(problem, where=VARIABLE, hint="a directory that this user can write to")
-        return encoder(_Fixed(families_of_all_processes(PREFIX))), content_type
+        prefixes = (PREFIX,) if self._envoy is None else (PREFIX, envoystyle.PREFIX)
+        return encoder(_Fixed(families_of_all_processes(prefixes))), content_type
 
     def after_fork(self) -> None:
         """In a forked child: everything counted up to here is the parent's to flush."""
@@ -237,6 +248,8 @@ class Metrics(ForkAware):
             if more > 0:
                 self._families.child(family, label, kind).inc(more)
                 flushed[kind] = total
+                if self._envoy is not None:
+                    self._envoy.add(kind, more)
 
     def _count_own(self, family: Counter, totals: Mapping[str, int], flushed: dict[str, int]) -> None:
         for label, total in totals.items():
@@ -269,7 +282,10 @@ class Metrics(ForkAware):
             )
         elif not families.has_gauges:
             return
-        families.set_gauge("active_faults", sum(one.active_faults for one in readings))
+        active = sum(one.active_faults for one in readings)
+        families.set_gauge("active_faults", active)
+        if self._envoy is not None:
+            self._envoy.set_active(active)
         families.set_gauge("armed", any(one.armed for one in readings))
         families.set_gauge("rules", sum(one.rules for one in readings))
 

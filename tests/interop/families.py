@@ -234,8 +234,9 @@ def faults() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """All of them."""
+    from tests.interop.asked import asked
     from tests.interop.routes import routes
 
-    found = [*header_matchers(), *pseudo_headers(), *conditions(), *faults(), *routes()]
+    found = [*header_matchers(), *pseudo_headers(), *conditions(), *faults(), *routes(), *asked()]
     assert len({case.name for case in found}) == len(found)
     return found

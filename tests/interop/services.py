@@ -35,7 +35,8 @@ def options(case):
         "store": "memory:",
         "environ": {},
         "max_active_faults": imported.settings.get("max_active_faults", 1000),
-        "control_token": None,
+        "envoy_headers": True,
+        "envoy_headers_from": "*",
     }
 
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from faultware.errors import SettingsError
 from faultware.runtime.build import build
 from tests.interop.families import ABORT
 from tests.interop.kit import chain, service
+from tests.wsgi.server import Application, ask, wrapped
 
 FAULT = "fault: {abort: {httpStatus: 503, percentage: {value: 20}}}"
 DOCUMENTS = {
@@ -112,3 +113,56 @@ def test_importing_a_middleware_loads_nothing_of_this():
         code = f"import faultware.{protocol}, sys; print({look})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "['faultware.interop', 'faultware.interop.hints']\n"
+
+
+def started(**variables):
+    environ = {"FAULTWARE_ENABLED": "true", "FAULTWARE_STORE": "memory:", **variables}
+    registry = CollectorRegistry()
+    return build({"environ": environ, "registry": registry}), registry
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"ENVOY_HEADERS": "true"},
+            "FAULTWARE_ENVOY_HEADERS: nobody is trusted to send them (set FAULTWARE_ENVOY_HEADERS_FROM to addresses",
+        ),
+        ({"ENVOY_HEADERS": "perhaps"}, "FAULTWARE_ENVOY_HEADERS: 'perhaps' is neither on nor off"),
+        ({"ENVOY_HEADERS_FROM": "here"}, "FAULTWARE_ENVOY_HEADERS_FROM: 'here' is no address and no network"),
+        ({"ENVOY_HEADERS_FROM": "*, ::1"}, "FAULTWARE_ENVOY_HEADERS_FROM: * is everybody (leave the others out)"),
+        ({"STATS_STYLE": "istio"}, "FAULTWARE_STATS_STYLE: 'istio' is not a style (envoy, or nothing)"),
+    ],
+)
+def test_wrong_settings_are_told(variables, message):
+    with pytest.raises(SettingsError) as caught:
+        started(**{f"FAULTWARE_{name}": value for name, value in variables.items()})
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("variables", "client", "status"),
+    [
+        ({}, "127.0.0.1", 200),
+        ({"ENVOY_HEADERS_FROM": "*"}, "127.0.0.1", 200),
+        ({"ENVOY_HEADERS": "on", "ENVOY_HEADERS_FROM": "127.0.0.0/8, ::1"}, "127.0.0.1", 503),
+        ({"ENVOY_HEADERS": "on", "ENVOY_HEADERS_FROM": "127.0.0.0/8, ::1"}, "10.0.0.1", 200),
+        ({"ENVOY_HEADERS": "on", "ENVOY_HEADERS_FROM": "127.0.0.0/8, ::1"}, "", 200),
+        ({"ENVOY_HEADERS": "on", "ENVOY_HEADERS_FROM": "*"}, "10.0.0.1", 503),
+    ],
+)
+def test_headers_are_heeded_where_they_are_switched_on_and_their_sender_is_trusted(variables, client, status):
+    rules = '[{"percentage": 100, "by_headers": {"abort": 100}}]'
+    environ = {f"FAULTWARE_{name}": value for name, value in variables.items()}
+    app = wrapped(Application(), environ={**environ, "FAULTWARE_RULES": rules})
+    asking = [("x-envoy-fault-abort-request", "503")]
+    assert ask(app, "/", headers=asking, client=client).status == status
+    assert ask(app, "/", client=client).status == 200
+
+
+def test_envoys_counters_are_shown_where_they_are_asked_for():
+    service_, registry = started(FAULTWARE_STATS_STYLE="envoy")
+    assert b"envoy_http_fault_aborts_injected" in generate_latest(registry)
+    _, registry = started()
+    assert b"envoy" not in generate_latest(registry)
+    assert service_.settings.stats_style == "envoy"
