@@ -14,7 +14,7 @@ def test_requests_made_of_rules_often_match_them_and_every_kind_of_path_occurs()
     found: Counter[str] = Counter()
     everything = list(HealthCheck)
 
-    @settings(max_examples=200, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=everything)
+    @settings(max_examples=800, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=everything)
     @given(st.data())
     def count(data):
         rules = data.draw(rule_lists(max_size=3).filter(bool))
