@@ -40,7 +40,7 @@ MOST_LATENCY = 2.0
 
 LARGE, QUICK_LARGE = 2**30, 2**26
 ACTING = ("throttle 1000MB/s", "slice 64KiB", "corrupt 1%", "corrupt 0.1% unit=bits")
-ROUNDS = 5
+ROUNDS = 9
 MOST_COST = 0.03
 MOST_GROWTH_MIB = 8.0
 
@@ -161,17 +161,18 @@ def _large(directory: str, size: int, rounds: int) -> Table:
     rules = [f"/body/{_word(words)} 100% {words} as {_word(words)}" for words in ACTING]
     rules.append("/body/missed header:x-chaos=1 100% corrupt 1%")
     with serve(uvicorn(PLAIN)) as bare, serve(uvicorn(FAULTS), enabled(directory, rules="; ".join(rules))) as server:
-        ratios: list[float] = []
+        times: list[float] = []
         floors: list[float] = []
         for number in range(rounds):
             # One after the other, and the other way round the next time: a machine warms up, and is not ours alone.
             servers = [bare, server] if number % 2 else [server, bare]
             first, second = (_download(one, f"/body/missed/{size}", size) for one in servers)
             took, floor = (second, first) if number % 2 else (first, second)
-            ratios.append(took / floor)
+            times.append(took)
             floors.append(floor)
-        cost = statistics.median(ratios) - 1
-        without = f"{size / 1e6 / statistics.median(floors):,.0f} MB/s"
+        # The best of each: what else the machine does only ever makes one slower.
+        cost = min(times) / min(floors) - 1
+        without = f"{size / 1e6 / min(floors):,.0f} MB/s"
         rows = [
             Row("without faultware", "", (without, "")),
             Row(
@@ -184,7 +185,7 @@ def _large(directory: str, size: int, rounds: int) -> Table:
             growth = (most - before) / 2**20
             measured = (f"{size / took / 1e6:,.0f} MB/s", f"{growth:+.1f} MiB")
             rows.append(Row(words, f"≤ {MOST_GROWTH_MIB:g} MiB", measured, growth <= MOST_GROWTH_MIB))
-    note = f"A body of {size / 2**20:,.0f} MiB, median of {rounds} rounds; memory is resident, beyond that before."
+    note = f"A body of {size / 2**20:,.0f} MiB, the best of {rounds} rounds; memory is resident, beyond that before."
     return Table("A large body", note, ("speed", "memory"), rows)
 
 
