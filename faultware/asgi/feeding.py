@@ -161,7 +161,7 @@ class _LoopFeed(Feed):
     in a thousand responses at once, so a wait is one timer and one future.
     """
 
-    __slots__ = ("_is_killed", "_is_pausing", "_loop", "_reading", "_slack", "_waiters")
+    __slots__ = ("_is_killed", "_loop", "_reading", "_slack", "_waiters")
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         super().__init__(receive, injector)
@@ -170,7 +170,6 @@ class _LoopFeed(Feed):
         self._slack = 0.0005 if type(self._loop).__module__ == "uvloop" else 0.0
         self._reading: asyncio.Task[Message] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
-        self._is_pausing = 0
         self._is_killed = False
         injector.hold(self._release)
 
@@ -187,15 +186,11 @@ class _LoopFeed(Feed):
         return self._take()
 
     async def pause(self, until: float) -> None:
-        self._is_pausing += 1
-        try:
-            # More than once where a timer is early or somebody else is woken.
-            while (left := until - self._clock()) > 0 and not self.is_over:
-                if self._may_read:
-                    self._read_on()
-                await self._woken(left)
-        finally:
-            self._is_pausing -= 1
+        # More than once where a timer is early, or a message has come and the next one is to be read.
+        while (left := until - self._clock()) > 0 and not self.is_over:
+            if self._may_read:
+                self._read_on()
+            await self._woken(left)
 
     async def stop(self) -> None:
         await super().stop()
@@ -242,8 +237,6 @@ class _LoopFeed(Feed):
             self._fail(error)
         else:
             self._keep(reading.result())
-            if self._is_pausing and self._may_read:
-                self._read_on()
         self._wake()
 
 

@@ -81,6 +81,24 @@ def test_a_kill_before_the_cut_calls_it_off(time):
     time.run(main)
 
 
+def test_a_kill_during_a_wait_calls_off_the_cut_behind_it(time):
+    async def main():
+        application = sends(start(200, ("content-length", "100")), body(b"x" * 100))
+        app = wrapped(application, "/pay 100% throttle 10B/s + truncate 80B as r", time)
+        with dialled_in() as (client, scope):
+            exchange = Exchange()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill_at, app, 1.0)
+                await app(scope, exchange.receive, exchange.send)
+            client.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.recv(1)
+        exchange.check_whole()
+        assert exchange.body == b"x" * 100
+
+    time.run(main)
+
+
 def test_a_kill_during_the_wait_for_the_peer_calls_the_cut_off(time, monkeypatch):
     async def main():
         monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: 1)

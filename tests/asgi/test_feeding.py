@@ -107,6 +107,21 @@ def test_a_client_that_leaves_behind_a_large_upload_is_noticed_when_its_time_is_
     time.run(main)
 
 
+def test_a_client_that_leaves_is_noticed_once_its_upload_is_read(time):
+    async def main():
+        async def application(scope, receive, send):
+            while (await receive())["more_body"]:
+                pass
+            await respond(send)
+
+        app = wrapped(application, SLOW, time)
+        began = time()
+        await ask(app, "/pay", *[b"y" * 40_000] * 5, method="POST", leaves_after=3.0)
+        assert time() - began == pytest.approx(3.0)
+
+    time.run(main)
+
+
 def test_nothing_is_read_while_nothing_waits(time):
     async def main():
         async def application(scope, receive, send):

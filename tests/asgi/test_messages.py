@@ -7,9 +7,9 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from tests.asgi.peer import Echo, Peer, play
 from tests.asgi.server import wrapped
 from tests.asgi.test_holding import kill_at
-from tests.asgi.test_websocket import Echo, Peer, play
 from tests.clocks import BACKENDS, LoopTime
 
 MANY = 400

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import anyio
 import pytest
 
@@ -191,19 +193,21 @@ def test_a_kill_lets_an_upload_go_on_at_once(time):
     time.run(main)
 
 
-def test_what_is_held_back_goes_out_when_the_application_fails_and_its_exception_comes_as_it_is(time):
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_is_held_back_goes_out_when_the_application_fails_or_returns_too_early(time, fails):
     class DeclinedError(Exception):
         pass
 
     async def application(scope, receive, send):
         await send(start(200, ("content-type", "application/json")))
         await send(body(b'{"a":', more=True))
-        raise DeclinedError
+        if fails:
+            raise DeclinedError
 
     async def main():
         app = wrapped(application, '/pay 100% replace_body merge_patch={"b":1} as r', time)
         exchange = Exchange()
-        with pytest.raises(DeclinedError):
+        with pytest.raises(DeclinedError) if fails else nullcontext():
             await app(http_scope("/pay"), exchange.receive, exchange.send)
         assert (exchange.status, exchange.body, exchange.is_complete) == (200, b'{"a":', False)
         assert_nothing_is_held(app)

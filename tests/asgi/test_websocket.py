@@ -10,7 +10,8 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from faultware import InjectedDisconnect
-from tests.asgi.server import Application, ask, http_scope, wrapped
+from tests.asgi.peer import Echo, Peer, play, ws_scope
+from tests.asgi.server import Application, ask, wrapped
 from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill_at
 from tests.clocks import BACKENDS, LoopTime
@@ -21,105 +22,24 @@ def time(request):
     return LoopTime(request.param)
 
 
-def ws_scope(path="/ws", spec_version="2.3", **more):
-    scope = {**http_scope(path), "type": "websocket", "scheme": "ws", "subprotocols": [], **more}
-    del scope["method"]
-    return {**scope, "asgi": {"version": "3.0", "spec_version": spec_version}}
-
-
-class Peer:
-    """A WebSocket server with its client: what the client sends, and what reaches it, with times.
-
-    Args:
-        time: The clock.
-        sends: Texts or bytes; a number between them is a time, in seconds, in which nothing is sent.
-        stays: Whether the client stays until the application ends the connection.
-    """
-
-    def __init__(self, time, *sends, stays=False) -> None:
-        self._time = time
-        self._began = time()
-        self._left = ["connect", *sends]
-        self._stays = stays
-        self._due = None
-        self.sent = []
-        self.times = []
-
-    async def receive(self):
-        while self._left:
-            item = self._left[0]
-            if isinstance(item, (int, float)):
-                # Whoever gives up in between and comes back waits for the rest.
-                self._due = self._due or anyio.current_time() + item
-                await anyio.sleep_until(self._due)
-                self._due = None
-                self._left.pop(0)
-                continue
-            self._left.pop(0)
-            if item == "connect":
-                return {"type": "websocket.connect"}
-            return {"type": "websocket.receive", "text" if isinstance(item, str) else "bytes": item}
-        if self._stays:
-            await anyio.sleep_forever()
-        return {"type": "websocket.disconnect", "code": 1005}
-
-    async def send(self, message):
-        self.sent.append(message)
-        self.times.append(round(self._time() - self._began, 6))
-
-    @property
-    def got(self):
-        """What reached the client of what the application sent."""
-        return [
-            message["text"] if message.get("bytes") is None else message["bytes"]
-            for message in self.sent
-            if message["type"] == "websocket.send"
-        ]
-
-    @property
-    def ends(self):
-        return [message for message in self.sent if message["type"] == "websocket.close"]
-
-
-class Echo:
-    """Sends back what it gets; remembers everything."""
-
-    def __init__(self) -> None:
-        self.heard = []
-        self.runs = 0
-
-    async def __call__(self, scope, receive, send):
-        self.runs += 1
-        await receive()
-        await send({"type": "websocket.accept"})
-        while True:
-            message = await receive()
-            self.heard.append(message)
-            if message["type"] == "websocket.disconnect":
-                return
-            await send({**message, "type": "websocket.send"})
-
-
-async def play(app, peer, **scope):
-    await app(ws_scope(**scope), peer.receive, peer.send)
-    assert_nothing_is_held(app)
-    return peer
-
-
 def test_rules_of_websockets_concern_no_request_and_rules_of_requests_no_websocket(time):
     async def main():
         for path in ("/ws", "/other"):
             echo, application = Echo(), Application()
-            rules = f"{path} 100% websocket_refuse 403 as w; {path} 100% abort 503 as a"
-            app, of_requests = wrapped(echo, rules, time), wrapped(application, rules, time)
-            for _ in range(2):  # the second time the path is known
-                peer = await play(app, Peer(time, "a"))
-                assert (peer.got, echo.runs) == (([], 0) if path == "/ws" else (["a"], echo.runs))
-                assert (await ask(of_requests, "/ws")).status == (503 if path == "/ws" else 200)
-                await ask(of_requests, "/quiet")
-            only = wrapped(echo, "/ws 100% websocket_refuse as w", time)
-            assert (await play(only, Peer(time, "a"), path="/quiet")).got == ["a"]
-            assert (await play(only, Peer(time, "a"), path="/ws")).got == []
+
+            async def both(scope, receive, send, echo=echo, application=application):
+                await (echo if scope["type"] == "websocket" else application)(scope, receive, send)
+
+            for rules, status in (
+                (f"{path} 100% websocket_refuse as w; {path} 100% abort 503 as a", 503 if path == "/ws" else 200),
+                (f"{path} 100% websocket_refuse as w", 200),
+            ):
+                app = wrapped(both, rules, time)
+                for _ in range(3):  # after the first time the path is known
+                    assert (await ask(app, "/ws")).status == status
+                    assert (await play(app, Peer(time, "a"))).got == ([] if path == "/ws" else ["a"])
+                    assert (await play(app, Peer(time, "a"), path="/quiet")).got == ["a"]
+                    assert (await ask(app, "/quiet")).status == 200
 
     time.run(main)
 
