@@ -186,7 +186,8 @@ def test_an_exception_factory_that_makes_nonsense_ends_the_request_with_an_error
 def test_importing_the_asgi_middleware_loads_nothing_that_it_does_not_need():
     code = (
         "import sys, faultware.asgi\n"
-        "names = 'werkzeug', 'pydantic', 'pydantic_settings', 'prometheus_client', 'trio', 'yaml', 'faultware.wsgi'\n"
+        "names = 'werkzeug', 'pydantic', 'pydantic_settings', 'prometheus_client', 'trio', 'yaml', 'faultware.wsgi', "
+        "'faultware.runtime'\n"
         "print(*[name for name in names if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -280,7 +280,8 @@ def test_a_store_that_fails_when_the_kill_file_is_found_does_not_fail_the_reques
 def test_importing_the_wsgi_middleware_loads_nothing_that_it_does_not_need():
     code = (
         "import sys, faultware.wsgi\n"
-        "names = 'starlette', 'anyio', 'asyncio', 'pydantic', 'pydantic_settings', 'prometheus_client'\n"
+        "names = 'starlette', 'anyio', 'asyncio', 'pydantic', 'pydantic_settings', 'prometheus_client', "
+        "'faultware.runtime'\n"
         "print(*[name for name in names if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

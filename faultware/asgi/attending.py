@@ -1,0 +1,132 @@
+"""Looks closely at the requests that the ASGI middleware could not let pass at once, and takes the planned effects.
+
+Lifespan and unknown scopes go to the application untouched.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from faultware.asgi.acting import inject
+from faultware.asgi.control import answer
+from faultware.asgi.measuring import measured, pulse
+from faultware.asgi.requests import ScopeRequest
+from faultware.asgi.selftest import attempt
+from faultware.asgi.websocket import Handshake, inject_websocket
+from faultware.runtime.routing import route_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from faultware.control.service import Control
+    from faultware.core.plan import Plan
+    from faultware.core.ruleset import LiveRule
+    from faultware.runtime.build import Service
+    from faultware.runtime.view import View
+
+# Set in the scope by the middleware that decided: if the application is wrapped twice, the inner one lets it pass.
+_DECIDED: Final = "faultware.decided"
+_name: Final = itemgetter(0)
+
+
+class Attendant:
+    """Decides for each request that is not to pass at once, and serves it.
+
+    Args:
+        app: The application.
+        service: What was built for it.
+        control: The control endpoint that is answered for here.
+    """
+
+    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_listens", "_route")
+
+    def __init__(self, app: ASGIApp, service: Service, control: Control | None) -> None:
+        self._app = app
+        self._injector = service.injector
+        self._control = control
+        self._route = route_of(app)
+        self._is_marked = service.settings.mark_responses
+        self._listens = service.settings.control_listen is not None
+
+    def attend(self, view: View | None, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Look closely at a request; without a view at the switch, too, which has changed."""
+        app, injector = self._app, self._injector
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            if kind == "lifespan" and self._listens:
+                # This process is going to serve: whoever wants to stop it need not wait for its first request.
+                injector.current()
+            return app(scope, receive, send)
+        if view is None:
+            view = injector.current()
+            injector.pulse = injector.pulse or pulse()
+        if kind == "websocket":
+            return self._attend_websocket(view, scope, receive, send)
+        path, root = scope["path"], scope.get("root_path", "")
+        candidates: Sequence[LiveRule] | None = None if root else view.known.get(path)
+        if candidates is None:
+            path = self._route(path, root)
+            if self._control is not None and self._control.owns(path):
+                if self._control.is_selftest(path):
+                    return attempt(self._control, injector, path, scope, receive, send, is_marked=self._is_marked)
+                return answer(self._control, path, scope, receive, send)
+            rules, names = view.rules, view.raw_header_names
+            try:
+                has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
+                if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
+                    candidates = rules.candidates(ScopeRequest(scope, path))
+                else:
+                    candidates = rules.find(path)
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                injector.failed("decide", error)
+        if _DECIDED in scope or not (candidates or view.is_measured):
+            return app(scope, receive, send)
+        request, plan = ScopeRequest(scope, path), None
+        if candidates:
+            scope[_DECIDED] = True
+            plan = injector.decide(view, candidates, request)
+        if view.is_measured and injector.measures(view, scope["method"], path):
+            serve = partial(self._serve, plan, request, scope, receive)
+            return measured(injector.traffic, serve, send, is_injected=plan is not None)
+        if plan is None:
+            return app(scope, receive, send)
+        return inject(app, injector, plan, request, scope, receive, send, is_marked=self._is_marked)
+
+    def _serve(
+        self,
+        plan: Plan | None,
+        request: ScopeRequest,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Awaitable[None]:
+        if plan is None:
+            return self._app(scope, receive, send)
+        return inject(self._app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked)
+
+    def _attend_websocket(self, view: View, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """WebSockets have rules of their own, and whether there are any is known at once."""
+        app, injector, control = self._app, self._injector, self._control
+        if control is not None and control.landmark in scope["path"]:
+            path = self._route(scope["path"], scope.get("root_path", ""))
+            if control.owns(path) and control.is_selftest(path):
+                return attempt(control, injector, path, scope, receive, send, is_marked=self._is_marked)
+        if not view.websockets.live or _DECIDED in scope:
+            return app(scope, receive, send)
+        request = Handshake(scope, self._route(scope["path"], scope.get("root_path", "")))
+        try:
+            candidates = view.websockets.candidates(request)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            injector.failed("decide", error)
+            return app(scope, receive, send)
+        if not candidates:
+            return app(scope, receive, send)
+        scope[_DECIDED] = True
+        plan = injector.decide(view, candidates, request)
+        if plan is None:
+            return app(scope, receive, send)
+        return inject_websocket(app, injector, plan, request, scope, receive, send, is_marked=self._is_marked)

@@ -1,0 +1,91 @@
+"""Looks closely at the requests that the WSGI middleware could not let pass at once, and takes the planned effects."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from faultware.runtime.routing import route_of
+from faultware.wsgi.acting import Act
+from faultware.wsgi.control import answer
+from faultware.wsgi.measuring import measured
+from faultware.wsgi.requests import EnvironRequest, path_info
+from faultware.wsgi.selftest import attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from faultware.control.service import Control
+    from faultware.core.plan import Plan
+    from faultware.core.ruleset import LiveRule
+    from faultware.runtime.build import Service
+
+# Set in the environment by the middleware that decided: where an application is wrapped twice, the inner one passes.
+_DECIDED: Final = "faultware.decided"
+
+
+class Attendant:
+    """Decides for each request that is not to pass at once, and serves it.
+
+    Args:
+        app: The application.
+        service: What was built for it.
+        control: The control endpoint that is answered for here.
+    """
+
+    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_route")
+
+    def __init__(self, app: WSGIApplication, service: Service, control: Control | None) -> None:
+        self._app = app
+        self._injector = service.injector
+        self._control = control
+        self._route = route_of(app)
+        self._is_marked = service.settings.mark_responses
+
+    def attend(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Look closely at a request, and at the switch if it has changed."""
+        injector = self._injector
+        view = injector.view
+        if injector.signal[0] != view.word:
+            view = injector.current()
+        path = environ.get("PATH_INFO", "")
+        candidates: Sequence[LiveRule] | None = view.known.get(path)
+        if candidates is None:
+            path = self._route(path_info(environ), "")
+            if self._control is not None and self._control.owns(path):
+                if self._control.is_selftest(path):
+                    return attempt(self._control, injector, path, environ, start_response, is_marked=self._is_marked)
+                return answer(self._control, path, environ, start_response)
+            rules = view.rules
+            try:
+                has_field = not environ.keys().isdisjoint(view.header_names)
+                if has_field or rules.has_raw or (rules.has_query and environ.get("QUERY_STRING")):
+                    candidates = rules.candidates(EnvironRequest(environ, path))
+                else:
+                    candidates = rules.find(path)
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                injector.failed("decide", error)
+        if not candidates and not view.is_measured:
+            return self._app(environ, start_response)
+        is_decided = _DECIDED in environ
+        chosen: tuple[Plan, EnvironRequest] | None = None
+        if candidates and not is_decided:
+            environ[_DECIDED] = True
+            request = EnvironRequest(environ, path)
+            plan = injector.decide(view, candidates, request)
+            chosen = (plan, request) if plan is not None and injector.enter(plan, request) else None
+        if view.is_measured and not is_decided and injector.measures(view, environ["REQUEST_METHOD"], path):
+            serve = partial(self._serve, chosen, environ)
+            return measured(injector.traffic, serve, start_response, is_injected=chosen is not None)
+        return self._serve(chosen, environ, start_response)
+
+    def _serve(
+        self,
+        chosen: tuple[Plan, EnvironRequest] | None,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        if chosen is None:
+            return self._app(environ, start_response)
+        return Act(self._app, self._injector, *chosen, environ, start_response, marks=self._is_marked).answer()
