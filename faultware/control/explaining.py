@@ -68,7 +68,7 @@ def _explain_rule(injector: Injector, live: LiveRule, request: Request, groups: 
         "hindrance": hindrance or None,
         "takes_part": not failed and not hindrance,
         "rolls": rolls,
-        "faults": [fault.kind for fault in rule.faults],
+        "faults": [fault.kind for fault in rule.everything],
         "expires_in": None if live.deadline == float("inf") else duration(max(0.0, live.deadline - now)),
         "matched": live.tally.matched,
         "rolled": live.tally.rolled,
@@ -100,7 +100,7 @@ def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set
 
 def _chance(rule: Rule) -> float:
     """The chance, 0 to 1, that a rule that takes part does anything."""
-    idle = math.prod(1 - fault.percentage / 100 for fault in rule.faults)
+    idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
     return rule.percentage / 100 * (1 - idle) / (rule.every or 1)
 
 

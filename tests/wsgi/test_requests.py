@@ -160,12 +160,19 @@ def test_an_order_that_comes_byte_by_byte_is_read_whole():
     assert (answer.status, b'"reason": "enough"' in answer.body) == (200, True)
 
 
-@pytest.mark.parametrize("part", [b"", b'{"rea', b"{}"])
+@pytest.mark.parametrize("part", [b"", b'{"rul', b'{"rules": []}'])
 def test_a_client_that_leaves_in_the_middle_of_its_order_has_ordered_nothing(part):
     app = wrapped(Application(), "/ 100% abort 503", control_token=TOKEN)
     cut = bearer(CONTENT_TYPE="application/json", CONTENT_LENGTH="100")
     assert ask(app, "/_faultware/rules", method="PUT", **cut, **{"wsgi.input": io.BytesIO(part)}).status == 400
     assert ask(app, "/pay").status == 503
+
+
+def test_a_kill_whose_client_leaves_in_the_middle_counts_all_the_same():
+    app = wrapped(Application(), "/ 100% abort 503", control_token=TOKEN)
+    cut = bearer(CONTENT_TYPE="application/json", CONTENT_LENGTH="100")
+    ask(app, "/_faultware/kill", method="POST", **cut, **{"wsgi.input": io.BytesIO(b'{"rea')})
+    assert ask(app, "/pay").status == 200
 
 
 RULES = (
