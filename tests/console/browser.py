@@ -39,7 +39,9 @@ def install() -> None:
     """Try to get one."""
     ways = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if shutil.which("apt-get") and os.geteuid() == 0:
-        ways.insert(0, ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", "chromium"])
+        ways.insert(
+            0, ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
+        )
         subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
     for way in ways:
         print("No browser yet:", *way, flush=True)

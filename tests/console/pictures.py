@@ -52,10 +52,6 @@ def main() -> int:
         threads = [threading.Thread(target=customers, args=(server, stop), daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
-        page.goto(f"http://127.0.0.1:{server.port}/_faultware/")
-        page.set_viewport_size({"width": 1400, "height": 560})
-        shoot(page, "console-token.png")
-        page.set_viewport_size({"width": 1400, "height": 1000})
         desk.open()
         page.wait_for_timeout(1000 * seconds * 0.35)
         page.select_option("#arm-for", "10m")
