@@ -160,23 +160,24 @@ def _large(directory: str, size: int, rounds: int) -> Table:
     """Bodies of a gibibyte: what a rule costs that does not fire, and what those need that do."""
     rules = [f"/body/{_word(words)} 100% {words} as {_word(words)}" for words in ACTING]
     rules.append("/body/missed header:x-chaos=1 100% corrupt 1%")
-    with serve(uvicorn(PLAIN)) as bare, serve(uvicorn(FAULTS), enabled(directory, rules="; ".join(rules))) as server:
-        times: list[float] = []
-        floors: list[float] = []
+    armed = enabled(directory, rules="; ".join(rules))
+    with serve(uvicorn(PLAIN)) as bare, serve(uvicorn(PLAIN)) as twin, serve(uvicorn(FAULTS), armed) as server:
+        times: dict[Server, list[float]] = {bare: [], twin: [], server: []}
         for number in range(rounds):
-            # One after the other, and the other way round the next time: a machine warms up, and is not ours alone.
-            servers = [bare, server] if number % 2 else [server, bare]
-            first, second = (_download(one, f"/body/missed/{size}", size) for one in servers)
-            took, floor = (second, first) if number % 2 else (first, second)
-            times.append(took)
-            floors.append(floor)
+            # One after the other, and each time another one first: a machine warms up, and is not ours alone.
+            for one in (*list(times)[number % 3 :], *list(times)[: number % 3]):
+                times[one].append(_download(one, f"/body/missed/{size}", size))
         # The best of each: what else the machine does only ever makes one slower.
-        cost = min(times) / min(floors) - 1
-        without = f"{size / 1e6 / min(floors):,.0f} MB/s"
+        floor, other, best = (min(taken) for taken in times.values())
+        noise, cost = abs(other / floor - 1), best / floor - 1
         rows = [
-            Row("without faultware", "", (without, "")),
+            Row("without faultware", "", (f"{size / 1e6 / floor:,.0f} MB/s", "")),
+            Row("another server without faultware", "", (f"{other / floor - 1:+.1%} time", "")),
             Row(
-                "a rule is armed that does not fire", f"≤ {MOST_COST:.0%}", (f"{cost:+.1%} time", ""), cost <= MOST_COST
+                "a rule is armed that does not fire",
+                f"≤ {MOST_COST:.0%}, or what the other differs by",
+                (f"{cost:+.1%} time", ""),
+                cost <= max(MOST_COST, noise),
             ),
         ]
         for words in ACTING:
