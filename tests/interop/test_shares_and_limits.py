@@ -1,0 +1,210 @@
+"""How often, how many at once, and what goes out: a real Envoy and both middlewares, many requests each.
+
+A share is compared within five standard deviations, of the share that is configured and of the two that are observed:
+what is right fails one such comparison in 1.7 million.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from faultware.config.oneline import parse_rules
+from faultware.core.engine import Engine, Limits
+from faultware.core.matching import Match, PathMatch, TextMatch
+from faultware.core.request import Request
+from faultware.core.rules import Rule
+from faultware.core.ruleset import LiveRule, RuleSet
+from faultware.core.sampling import Dice
+from faultware.interop.envoyexport import export_envoy
+from faultware.telemetry.envoystyle import PREFIX
+from faultware.telemetry.prometheus import Metrics
+from tests.interop.asked import HTTP, SHARE
+from tests.interop.asking import Ask, Client
+from tests.interop.families import ALWAYS, alone
+from tests.interop.mesh import bootstrap, completed, running
+from tests.interop.services import TALLY
+from tests.servers.harness import eventually, serve
+
+pytestmark = pytest.mark.server
+
+TRIES = 1500
+TENTH = {"numerator": 10}
+QUARTER_OF_A_TENTH = {"numerator": 250, "denominator": "TEN_THOUSAND"}
+SHORT = {"fixed_delay": "0.001s", "percentage": {"numerator": 30}}
+SHARES = {
+    "tenth": alone(abort={"http_status": 503, "percentage": TENTH}),
+    "fortieth": alone(abort={"http_status": 503, "percentage": QUARTER_OF_A_TENTH}),
+    "both": alone(delay=SHORT, abort={"http_status": 503, "percentage": {"numerator": 20}}),
+    "asked": alone(abort={"header_abort": {}, "percentage": {"numerator": 80}}),
+}
+CROWDED = {
+    "crowded-delay": alone(delay={"fixed_delay": "0.5s", "percentage": ALWAYS}, max_active_faults=2),
+}
+RULES = {
+    "paths": "/a 100% abort 501; /b/** 100% abort 502; /c/{id} 100% abort 503; /d* 100% abort 504",
+    "methods": "POST /a 100% abort 501; GET,PUT / 100% abort 502",
+    "fields": "/a header:x-h=1 100% abort 501; /a query:q=2 100% abort 502; / host=shop.test 100% abort 503",
+    "first": "/ 0% abort 501; /a 100% abort 502; / 100% abort 503",
+}
+GROUP = [
+    Rule("a", Match(raw_path=TextMatch(prefix="/a/free")), percentage=100, group="g"),
+    *[
+        Rule(
+            f"r{status}",
+            Match(path, headers=headers),
+            percentage=100,
+            abort=parse_rules(f"/ 1% abort {status}")[0].abort,
+            group="g",
+        )
+        for status, path, headers in (
+            (501, PathMatch(regex="/a(/.*)?"), {"x-h": TextMatch(exact="1", invert=True)}),
+            (502, PathMatch(suffix="/b"), {}),
+            (
+                503,
+                PathMatch(contains="c", invert=True),
+                {"x-h": [TextMatch(present=True), TextMatch(prefix="2", invert=True)]},
+            ),
+        )
+    ],
+]
+EXPORTED = {**{name: list(parse_rules(text)) for name, text in RULES.items()}, "group": GROUP}
+TARGETS = (
+    "/",
+    "/a",
+    "/a/",
+    "/ab",
+    "/a/b",
+    "/a/free/x",
+    "/b",
+    "/b/x/y",
+    "/c/7",
+    "/c/7/",
+    "/d",
+    "/dx/y",
+    "/e?q=2",
+    "/a?q=2",
+    "/a?p=1&q=2",
+)
+
+
+@pytest.fixture(scope="module")
+def everybody(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("shares")
+    exported = {f"out-{name}": export_envoy(rules).documents[0] for name, rules in EXPORTED.items()}
+    documents = {**SHARES, **CROWDED, **exported}
+    file = directory / "cases.json"
+    file.write_text(json.dumps({name: json.dumps(completed(document)) for name, document in documents.items()}))
+    settings = {"INTEROP_CASES": str(file), "FAULTWARE_ENABLED": "false"}
+    with (
+        serve("uvicorn", settings, app="tests.interop.asgi_service:app") as asgi,
+        serve("gunicorn-gthread", settings, app="tests.interop.wsgi_service:app") as wsgi,
+        running(bootstrap(documents, asgi.port), directory) as mesh,
+    ):
+        yield mesh, {"asgi": asgi.port, "wsgi": wsgi.port}
+
+
+def observed(port, name, *headers):
+    """How often a request was aborted, of so many."""
+    client = Client(port)
+    try:
+        return sum(not client.send(Ask("/x", headers), name)[0].reached for _ in range(TRIES))
+    finally:
+        client.close()
+
+
+def within(hits, share, spread=1.0):
+    return abs(hits - TRIES * share) <= 5 * math.sqrt(spread * TRIES * share * (1 - share))
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "share"),
+    [
+        ("tenth", (), 0.1),
+        ("fortieth", (), 0.025),
+        ("both", (), 0.2),
+        ("asked", ((HTTP, "503"),), 0.8),
+        ("asked", ((HTTP, "503"), (HTTP + SHARE, "30")), 0.3),
+        ("asked", ((HTTP, "503"), (HTTP + SHARE, "90")), 0.8),
+    ],
+)
+def test_everybody_aborts_the_same_share(everybody, name, headers, share):
+    mesh, ports = everybody
+    theirs = observed(mesh.ports[name], name, *headers)
+    assert within(theirs, share)
+    for port in ports.values():
+        ours = observed(port, name, *headers)
+        assert within(ours, share)
+        assert within(ours - theirs + TRIES * share, share, spread=2)
+
+
+def test_delay_and_abort_roll_for_themselves(everybody):
+    mesh, ports = everybody
+    counters = mesh.counters()["both"]
+    assert within(counters["delays_injected"], 0.3)
+    client = Client(ports["asgi"])
+    tally = json.loads(client.send(Ask(TALLY), "both")[0].body)
+    client.close()
+    assert within(tally["delay"], 0.3)
+    assert within(tally["abort"], 0.2)
+
+
+def test_what_is_too_much_at_one_time_passes_and_is_counted(everybody):
+    mesh, ports = everybody
+    before = mesh.counters()["crowded-delay"].get("faults_overflow", 0)
+
+    def delayed(port):
+        def one(_):
+            client = Client(port)
+            try:
+                return client.send(Ask("/x"), "crowded-delay")[1] >= 0.45
+            finally:
+                client.close()
+
+        with ThreadPoolExecutor(6) as pool:
+            return Counter(pool.map(one, range(6)))
+
+    assert delayed(mesh.ports["crowded-delay"]) == {True: 2, False: 4}
+    counters = mesh.counters()["crowded-delay"]
+    assert (counters["faults_overflow"] - before, counters["active_faults"]) == (4, 0)
+    for port in ports.values():
+        assert delayed(port) == {True: 2, False: 4}
+        client = Client(port)
+        tally = json.loads(client.send(Ask(TALLY), "crowded-delay")[0].body)
+        client.close()
+        assert (tally["delay"], tally["overflow"]) == (2, 4)
+
+
+def test_envoys_names_of_counters_are_ours(everybody):
+    mesh, _ = everybody
+    registry = CollectorRegistry()
+    metrics = Metrics.on(registry)
+    metrics.count_as_envoy()
+    ours = {line.split()[2] for line in generate_latest(registry).decode().splitlines() if line.startswith("# TYPE")}
+    text = eventually(lambda: mesh._get("/stats/prometheus?filter=fault").decode(), "Envoy's metrics")
+    theirs = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert {name for name in ours if name.startswith(PREFIX)} == {name for name in theirs if name.startswith(PREFIX)}
+    assert "envoy_http_conn_manager_prefix=" in text
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_what_is_exported_does_in_envoy_what_the_rules_do_here(everybody, name):
+    mesh, _ = everybody
+    live = RuleSet(map(LiveRule, EXPORTED[name]))
+    engine = Engine(Dice(lambda: 0.5), Limits())
+    client = Client(mesh.ports[f"out-{name}"])
+    for target in TARGETS:
+        for method, headers in (("GET", ()), ("POST", (("x-h", "1"),)), ("PUT", (("x-h", "2"), ("host", "b.test:80")))):
+            ask = Ask(target, headers, method)
+            path, _, query = target.partition("?")
+            lines = [*headers, *([] if headers[1:] else [("host", "shop.test")])]
+            request = Request(method, path, query_string=query, headers=lines)
+            plan = engine.decide(live.candidates(request), request, 0.0)
+            status = plan.ending.fault.status if plan else 200
+            assert client.send(ask, "x")[0].status == status, ask
+    client.close()
