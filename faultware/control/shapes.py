@@ -101,7 +101,7 @@ _POINT: Final = _object(
         "own_errors": {**_WHOLE, "description": "Those of them on which no fault acted."},
         "injected": {**_WHOLE, "description": "Faults that were injected."},
         "times": {
-            **_list({"type": "array", "prefixItems": [_NUMBER, _WHOLE], "minItems": 2, "maxItems": 2}),
+            **_list({"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}),
             "description": "Seconds, and how many answers took no longer and longer than the seconds before.",
         },
     }
