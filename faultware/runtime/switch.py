@@ -86,6 +86,8 @@ class Switch:
         self._asking = asking
         # A rule of the start that is kept beside run-time rules may live as long as it says.
         self._longest = {rule.name: rule.lifetime_seconds or 0.0 for rule in self._startup}
+        # Documents of rules, and the rules that were read from them last.
+        self._last_read: tuple[list[dict[str, Any]], Sequence[Rule]] = ([], ())
         # When what ends will do so, on the monotonic clock: settled when it is first seen, so that a wall clock that
         # jumps back afterwards prolongs nothing.
         self._ends: dict[tuple[str, float], float] = {}
@@ -252,7 +254,7 @@ class Switch:
             return ends_at
 
         entries = self._entries(snapshot)
-        parsed = self._startup if snapshot.rules is None else _parse(entries)
+        parsed = self._startup if snapshot.rules is None else self._read(entries)
         live: list[LiveRule] = []
         disarmed_at = end("", snapshot.armed_until, MAX_LIFETIME_SECONDS)
         for rule, entry in zip(parsed, entries, strict=True):
@@ -276,6 +278,17 @@ class Switch:
             return noted(replace(before, rules=edit(self.rules(before))), deed)
 
         return self.store.update(changed)
+
+    def _read(self, entries: Rules) -> Sequence[Rule]:
+        """The rules that stand in some entries. Read again only if they are others: a kill must not wait for that."""
+        documents = [dict(entry.document) for entry in entries]
+        known, rules = self._last_read
+        if documents != known:
+            from faultware.config.documents import read_rules  # noqa: PLC0415  (loads pydantic: not at import)
+
+            rules = read_rules(documents)
+            self._last_read = documents, rules
+        return rules
 
     def _stored(self, rules: Iterable[Rule]) -> Rules:
         now = self._clocks.wall()
@@ -325,12 +338,6 @@ class _NotDue(Exception):  # noqa: N818  (a sign to ourselves)
 
 def _by(actor: str, origin: str) -> str:
     return f"{actor} from {origin}" if origin else actor
-
-
-def _parse(rules: Rules) -> list[Rule]:
-    from faultware.config.documents import read_rules  # noqa: PLC0415  (loads pydantic: not at import)
-
-    return read_rules([dict(entry.document) for entry in rules])
 
 
 def _name(entry: StoredRule) -> str:

@@ -163,6 +163,23 @@ def test_a_schedule_of_a_rule_of_the_start_counts_from_the_start_of_the_service(
     assert loaded(switch)["a"].percentage_at(time.now) == 50
 
 
+def test_rules_that_stay_the_same_are_not_read_again_and_others_are(monkeypatch):
+    from faultware.config import documents
+
+    switch, reads = make_switch(), []
+    read = documents.read_rules
+    monkeypatch.setattr(documents, "read_rules", lambda data: reads.append(1) or read(data))
+    switch.replace_rules([rule("a"), rule("b")])
+    first = [entry.rule for entry in loaded(switch).values()]
+    switch.kill("me")
+    switch.arm("me")
+    assert [entry.rule for entry in loaded(switch).values()] == first
+    assert len(reads) == 1
+    switch.delete_rule("a")
+    assert list(loaded(switch)) == ["b"]
+    assert len(reads) == 2
+
+
 # Tallies.
 
 
