@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     )
     dry_run: Annotated[bool, _SWITCH] = Field(default=False, description="Decide and count everything, do nothing.")
     store: Annotated[
-        str, Read(values.read_store, "`memory:`; `file:` and an absolute directory; `redis://HOST:6379/0`")
+        str, Read(values.read_store, "`memory:`; `file:` and a directory; `mounted:` and a file; `redis://HOST:6379/0`")
     ] = Field(
         default="",
         repr=False,  # it may hold a password

@@ -161,7 +161,7 @@ def read_exclude(value: object) -> tuple[PathMatch, ...]:
 
 
 def read_store(value: object) -> str:
-    """Where the state lives: empty, `memory:`, `file:/a/directory` or the URL of a Redis.
+    """Where the state lives: empty, `memory:`, `file:/a/directory`, `mounted:/a/file` or the URL of a Redis.
 
     Not shown in errors: it may hold a password.
     """
@@ -172,17 +172,18 @@ def read_store(value: object) -> str:
     if colon and scheme.partition("+")[0] in ("redis", "rediss"):
         read_redis_url(store)
         return store
-    hint = "memory:, file: and the absolute path of a directory, or redis://HOST:6379/0"
+    hint = "memory:, file: and the absolute path of a directory, mounted: and that of a file, or redis://HOST:6379/0"
     if scheme == "memory":
         problem = "memory: takes nothing behind the colon" if colon else "this is no store"
         raise RuleError(problem, hint="write memory:")
-    if scheme != "file" or not colon:
+    if scheme not in ("file", "mounted") or not colon:
         named = f"the store {shown(scheme)} is unknown" if colon and scheme.isalnum() else "this is no store"
         raise RuleError(named, hint=hint)
+    example = "file:/var/lib/faultware" if scheme == "file" else "mounted:/etc/faultware/faults.yaml"
     if place.startswith("//"):
-        raise RuleError("file: takes a path, not an address", hint="write file:/var/lib/faultware")
+        raise RuleError(f"{scheme}: takes a path, not an address", hint=f"write {example}")
     if not place.startswith("/"):
-        raise RuleError("the path of the store is not absolute", hint="write file:/var/lib/faultware")
+        raise RuleError("the path of the store is not absolute", hint=f"write {example}")
     if "\0" in place:
         raise RuleError("the path of the store holds a null character", hint=hint)
     return store

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faultware.config.storeurl import read_redis_url
-from faultware.errors import SettingsError, StoreError
+from faultware.errors import ConfigurationError, SettingsError, StoreError
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
+from faultware.state.mounted import MountedStore
 from faultware.state.service import embedded_directory, started_at
 from faultware.state.store import Deed, Snapshot, noted
 
@@ -35,12 +36,23 @@ def open_store(settings: Settings, clocks: Clocks) -> Store:
         return MemoryStore(initial)
     if _is_redis(settings.store):
         return _redis_store(settings.store, initial, clocks)
+    if settings.store.startswith("mounted:"):
+        path = Path(settings.store.removeprefix("mounted:"))
+        try:
+            return MountedStore(path, _embedded_store(initial), wall=clocks.wall)
+        except ConfigurationError as error:
+            raise SettingsError(str(error), where="FAULTWARE_STORE") from None
     if settings.store:
         try:
             return _kept_store(Path(settings.store.removeprefix("file:")), initial)
         except StoreError as error:
             hint = "a directory that this user can write to, on a local file system"
             raise SettingsError(str(error), where="FAULTWARE_STORE", hint=hint) from None
+    return _embedded_store(initial)
+
+
+def _embedded_store(initial: Snapshot) -> Store:
+    """A store for all workers of this service on this host."""
     try:
         return FileStore(embedded_directory(), initial)
     except StoreError as error:
@@ -106,6 +118,8 @@ def reach(url: str) -> Store:
         store = RedisStore(read_redis_url(url), None)
         store.read()
         return store
+    if url.startswith("mounted:"):
+        raise StoreError(f"{url}: this store can only be read; reach each service by its URL or its kill file")
     if not url.startswith("file:"):
         raise StoreError("only the process itself can reach what it keeps in its memory")
     directory = Path(url.removeprefix("file:"))

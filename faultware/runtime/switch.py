@@ -16,7 +16,7 @@ from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
 from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.timetable import check_zone
-from faultware.state.store import KILLED, Deed, StoredRule, noted
+from faultware.state.store import DEFAULT_LIFETIME_SECONDS, KILLED, MAX_LIFETIME_SECONDS, Deed, StoredRule, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from faultware.core.ruleset import Asking
     from faultware.runtime.exceptions import Exceptions
     from faultware.state.store import Snapshot, Store
-
-DEFAULT_LIFETIME_SECONDS: Final = 600.0
-MAX_LIFETIME_SECONDS: Final = 3600.0
 
 # Who ends what was armed for a time, and why, as the audit log has it.
 CLOCK: Final = "clock"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 KILLED = 1
 
+# What arrives at run time lives so long unless it says otherwise, and so long at most.
+DEFAULT_LIFETIME_SECONDS = 600.0
+MAX_LIFETIME_SECONDS = 3600.0
+
 # So many deeds are remembered; each is written with every change of the state, so they must not be many or long.
 MAX_DEEDS = 64
 MAX_DEED_TEXT = 200
@@ -159,7 +163,10 @@ class Store(Protocol):
     on `signal` even then, as far as it can.
     """
 
-    signal: Signal
+    @property
+    def signal(self) -> Signal:
+        """What requests read; looked up again after `follow` and after every write."""
+        ...
 
     @property
     def url(self) -> str:

@@ -147,6 +147,7 @@ def test_a_directory_without_a_state_is_refused_and_not_made(run, tmp_path):
     [
         ("redis://:s3cret@127.0.0.1:1", 3, "redis://127.0.0.1:1/0: Error 111 connecting to 127.0.0.1:1."),
         ("redis://:s3cret@127.0.0.1:1/x", 2, "the store: 'x' is not the number of a database (such as /0)"),
+        ("mounted:/etc/x.toml", 3, "this store can only be read; reach each service by its URL or its kill file"),
         ("memory:", 3, "only the process itself can reach what it keeps in its memory"),
         ("http://localhost", 2, "the store: "),
         ("/var/lib", 2, "the store: this is no store"),

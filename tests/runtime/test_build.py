@@ -275,3 +275,14 @@ def test_a_service_starts_without_faults_where_its_redis_does_not_answer(caplog)
     assert names(injector) == []
     assert injector.is_stopped
     assert injector.readings().rules == 1
+
+
+def test_a_mounted_file_says_what_may_happen_and_a_broken_one_stops_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "embedded_directory", lambda: tmp_path / "embedded")
+    file = tmp_path / "faults.toml"
+    file.write_text('rules = "/pay 100% abort 503 as mounted"')
+    injector = make(store=f"mounted:{file}").injector
+    assert names(injector) == ["mounted"]
+    file.write_text("rules = 5")
+    with pytest.raises(SettingsError, match=f"^FAULTWARE_STORE: {file}"):
+        make(store=f"mounted:{file}")

@@ -13,8 +13,7 @@ from faultware import Abort, Rule
 from faultware.config.documents import read_rules
 from faultware.core.schedules import Schedule
 from faultware.errors import RuleError
-from faultware.runtime.switch import MAX_LIFETIME_SECONDS
-from faultware.state.store import StoredRule
+from faultware.state.store import MAX_LIFETIME_SECONDS, StoredRule
 from tests.runtime.kit import Time, lives, loaded, make_switch, memory, rule, shown
 from tests.strategies import rule_lists
 

@@ -8,7 +8,7 @@ import pytest
 
 from faultware import Raise, Rule
 from faultware.errors import ConflictError, RuleError
-from faultware.runtime.switch import DEFAULT_LIFETIME_SECONDS
+from faultware.state.store import DEFAULT_LIFETIME_SECONDS
 from tests.runtime.kit import BEGIN, lives, loaded, make_switch, rule
 
 HOUR = 3600.0
