@@ -25,6 +25,13 @@ def binary() -> Path:
     return path
 
 
+def _port() -> int:
+    """A free one, low enough for a node of a cluster, which takes the one 10,000 above it as well."""
+    while (port := free_port()) > 55_535:
+        pass
+    return port
+
+
 class RedisServer:
     """A server that keeps nothing on disk.
 
@@ -35,7 +42,7 @@ class RedisServer:
     """
 
     def __init__(self, directory: Path, *options: str, configuration: Path | None = None) -> None:
-        self.port = free_port()
+        self.port = _port()
         self._directory = directory
         self._options = options
         self._configuration = () if configuration is None else (str(configuration),)
