@@ -53,6 +53,7 @@ async def inject(
     send: Send,
     *,
     is_marked: bool,
+    given: Send | None = None,
 ) -> None:
     """Serve a request for which something is planned.
 
@@ -63,8 +64,9 @@ async def inject(
         request: The request.
         scope: Its scope.
         receive: The server's.
-        send: The server's.
+        send: The server's, or what faultware has put around it.
         is_marked: Whether answers say what was done.
+        given: The server's own, if `send` is not; connections are found by it.
     """
     # Claimed here and not before: a coroutine that is cancelled before it begins would not give the place back.
     if not injector.enter(plan, request):
@@ -89,7 +91,9 @@ async def inject(
                     done = (*done, last)
                     ending = await _end(app, injector, last, request, scope, ahead, send, mark(done) * is_marked)
                 elif last is not None or plan.after:
-                    act = Act(app, injector, plan, request, scope, ahead, send, done, is_marked=is_marked)
+                    act = Act(
+                        app, injector, plan, request, scope, ahead, send, done, is_marked=is_marked, given=given or send
+                    )
                     ending = await act()
                     done = act.done
             else:
@@ -154,6 +158,7 @@ class Act:
         send: The server's.
         done: What was done before the handler.
         is_marked: Whether answers say what was done.
+        given: See `inject`.
     """
 
     def __init__(
@@ -168,6 +173,7 @@ class Act:
         done: Injections,
         *,
         is_marked: bool,
+        given: Send,
     ) -> None:
         self._app = app
         self._injector = injector
@@ -177,6 +183,7 @@ class Act:
         self._ahead = ahead
         self._send = send
         self._is_marked = is_marked
+        self._given = given
         self._limit = injector.hang_seconds(None)
         self.done = done
 
@@ -198,7 +205,15 @@ class Act:
     def _line(self, stream: Feed) -> Line | None:
         if _NEEDS_LINE.isdisjoint(injection.fault.needs for injection in self._plan.injections):
             return None
-        return line_of(self._request, self._scope, self._ahead.receive, self._send, feed=stream, limit=self._limit)
+        return line_of(
+            self._request,
+            self._scope,
+            self._ahead.receive,
+            self._send,
+            feed=stream,
+            limit=self._limit,
+            given=self._given,
+        )
 
     def _possible(self, line: Line | None) -> Plan | None:
         """What can be done of the plan on this connection."""

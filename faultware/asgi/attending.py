@@ -90,7 +90,7 @@ class Attendant:
             scope[_DECIDED] = True
             plan = injector.decide(view, candidates, request)
         if view.is_measured and injector.measures(view, scope["method"], path):
-            serve = partial(self._serve, plan, request, scope, receive)
+            serve = partial(self._serve, plan, request, scope, receive, send)
             return measured(injector.traffic, serve, send, is_injected=plan is not None)
         if plan is None:
             return app(scope, receive, send)
@@ -102,11 +102,14 @@ class Attendant:
         request: ScopeRequest,
         scope: Scope,
         receive: Receive,
+        given: Send,
         send: Send,
     ) -> Awaitable[None]:
         if plan is None:
             return self._app(scope, receive, send)
-        return inject(self._app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked)
+        return inject(
+            self._app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked, given=given
+        )
 
     def _attend_websocket(self, view: View, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """WebSockets have rules of their own, and whether there are any is known at once."""

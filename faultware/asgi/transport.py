@@ -237,9 +237,9 @@ class HypercornStream(Line):
             await self._protocol._flush()  # noqa: SLF001
 
     @classmethod
-    def of(cls, feed: Feed, send: Send, limit: float) -> HypercornStream | None:
+    def of(cls, feed: Feed, send: Send, limit: float, given: Send) -> HypercornStream | None:
         """The stream behind a `send`, if everything that is needed is where hypercorn 0.14 to 0.18 has it."""
-        stream: Any = getattr(send, "__self__", None)
+        stream: Any = getattr(given, "__self__", None)
         protocol: Any = getattr(getattr(stream, "send", None), "__self__", None)
         is_known = type(protocol).__name__ == "H2Protocol" and type(protocol).__module__.startswith("hypercorn.")
         is_whole = isinstance(getattr(stream, "stream_id", None), int) and all(
@@ -302,34 +302,44 @@ def is_ours(error: BaseException | None) -> bool:
     return isinstance(error, InjectedDisconnect) or is_ours(error.__cause__ or error.__context__)
 
 
-def line_of(request: Request, scope: Scope, receive: Receive, send: Send, *, feed: Feed, limit: float) -> Line | None:
+def line_of(
+    request: Request,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    feed: Feed,
+    limit: float,
+    given: Send | None = None,
+) -> Line | None:
     """How the connection of a request can be ended.
 
     Args:
         request: The request.
         scope: Its scope.
         receive: The server's.
-        send: The server's.
+        send: The server's, or what faultware has put around it.
         feed: See `Line`.
         limit: See `Line`.
+        given: The server's own `send`, if that is another one: it leads to the server's objects.
 
     Returns:
         None: it cannot, or it is not certain which one it is.
     """
     if _is_in_process(scope, receive):
         return InProcess(feed, send, limit)
+    given = given or send
     version: str = scope.get("http_version", "1.1")
     if version.startswith("1"):
         (host, port), (_, local_port) = _address(scope.get("client")), _address(scope.get("server"))
         if port is None or is_proxied(request, port):
             return None
-        wire = adopt(_handle(receive, send), (host, port), local_port) or find((host, port), local_port)
+        wire = adopt(_handle(receive, given), (host, port), local_port) or find((host, port), local_port)
         is_plain = version == "1.1" and scope.get("scheme", "http") in ("http", "ws")
         return None if wire is None else SocketLine(feed, send, limit, wire, is_plain=is_plain)
     if version == "2" and scope["type"] == "http":
-        return HypercornStream.of(feed, send, limit) or (
-            GranianStream(feed, send, limit) if _is_granian(send) else None
-        )
+        stream = HypercornStream.of(feed, send, limit, given)
+        return stream or (GranianStream(feed, send, limit) if _is_granian(given) else None)
     return None
 
 

@@ -311,6 +311,19 @@ def test_a_stream_that_is_closed_already_is_no_error(time):
     time.run(main)
 
 
+def test_an_answer_that_is_measured_leads_to_the_servers_objects_all_the_same(time):
+    async def main():
+        app = wrapped(Application(), "/pay 100% reset as r", time)
+        await ask(app, "/ok")
+        app._injector.measure()
+        assert app._injector.view.is_measured
+        protocol, exchange = H2Protocol(), Exchange()
+        await app(http_scope("/pay") | {"http_version": "2"}, exchange.receive, Stream(protocol, exchange).app_send)
+        assert protocol.resets == [(7, 2)]
+
+    time.run(main)
+
+
 class Granian:
     """What granian hands out."""
 
