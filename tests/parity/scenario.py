@@ -57,7 +57,9 @@ class Ask:
 
     @property
     def application_headers(self) -> list[tuple[str, str]]:
-        return [("content-type", "text/plain"), ("content-length", str(len(self.application_body))), ("x-app", "yes")]
+        seen = [(f"{name}-seen", value) for name, value in self.headers if name == "x-token"]
+        length = ("content-length", str(len(self.application_body)))
+        return [("content-type", "text/plain"), length, ("x-app", "yes"), *seen]
 
 
 @dataclass(frozen=True)

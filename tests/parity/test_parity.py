@@ -11,6 +11,7 @@ from tests.asgi import server as asgi_server
 from tests.clocks import BACKENDS, EventTime, LoopTime
 from tests.parity.acting import ACTING
 from tests.parity.choosing import CHOOSING
+from tests.parity.heads import HEADS
 from tests.parity.scenario import Ask, Scenario, Seen
 from tests.parity.shaping import SHAPING
 from tests.wsgi import server as wsgi_server
@@ -36,7 +37,8 @@ class AsgiSide:
             message = await receive()
             body += message["body"]
             more = message["more_body"]
-        ask = Ask(f"{scope['method']} {scope['path']}", body=body)
+        token = [("x-token", value.decode()) for name, value in scope["headers"] if name == b"x-token"]
+        ask = Ask(f"{scope['method']} {scope['path']}", tuple(token), body)
         lines = [(name.encode(), value.encode()) for name, value in ask.application_headers]
         await send({"type": "http.response.start", "status": 200, "headers": lines})
         await send({"type": "http.response.body", "body": ask.application_body})
@@ -89,7 +91,8 @@ class WsgiSide:
         self.runs += 1
         path = environ["PATH_INFO"].encode("latin-1").decode()
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        ask = Ask(f"{environ['REQUEST_METHOD']} {path}", body=body)
+        token = [("x-token", environ["HTTP_X_TOKEN"])] if "HTTP_X_TOKEN" in environ else []
+        ask = Ask(f"{environ['REQUEST_METHOD']} {path}", tuple(token), body)
         start_response("200 OK", ask.application_headers)
         return [ask.application_body]
 
@@ -103,7 +106,8 @@ class WsgiSide:
         environ = wsgi_server.environment(
             ask.path, method=ask.method, headers=with_host(ask), query=ask.query, client=ask.client, body=ask.body
         )
-        environ["REMOTE_PORT"] = "50000"  # as a server sets it, which is what this plays
+        if ask.client != "testclient":  # which is in this process
+            environ["REMOTE_PORT"] = "50000"
         if ask.leave_after is not None:
             leaves_at = began + ask.leave_after
             environ["waitress.client_disconnected"] = lambda: self.time() >= leaves_at
@@ -131,7 +135,7 @@ def side(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "scenario", [*ACTING, *CHOOSING, *SHAPING], ids=lambda scenario: scenario.name.replace(" ", "-")
+    "scenario", [*ACTING, *CHOOSING, *HEADS, *SHAPING], ids=lambda scenario: scenario.name.replace(" ", "-")
 )
 def test_both_middlewares_do_the_same(side, scenario):
     draws = iter(scenario.draws)

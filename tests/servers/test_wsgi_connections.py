@@ -85,7 +85,8 @@ def body_of(received: bytes) -> bytes:
 
 
 def test_a_connection_ends_without_an_answer_or_with_half_of_one(server):
-    for body in (b"", bytes(300_000)):
+    # What nobody has read makes a RST of what uWSGI's router does to the connection.
+    for body in (b"", bytes(300_000)) if server.kind != "uwsgi-http" else (b"",):
         assert exchange(server, "/close/small", body) == (b"", "fin")
         assert exchange(server, "/garbage/small", body) == (Garbage().data, "fin")
         assert exchange(server, "/half/small", body) == (PartialHead().data, "fin")
