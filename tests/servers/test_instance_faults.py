@@ -97,7 +97,8 @@ def test_a_recurring_fault_hits_a_worker_and_the_service_goes_on(tmp_path):
     path = tmp_path / "rules.json"
     path.write_text(json.dumps({"rules": rules}))
     with serve("gunicorn-4", {**LEAVE, "FAULTWARE_CONFIG_FILE": str(path)}) as server:
-        before = workers(server, 4)
+        # The first of them may be hit while it answers.
+        before = eventually(lambda: other(server, set(), 4), "answers of 4 workers")
         eventually(lambda: not all(map(is_alive, before)), "a worker is gone")
         eventually(lambda: other(server, before, 4), "a new worker answers")
         assert server.get("/").status == 200
