@@ -49,9 +49,9 @@ async function ask(method, path, body, signal, patience = PATIENCE) {
     signal: AbortSignal.any(limits), cache: "no-store", redirect: "error", credentials: "omit",
     priority: method === "GET" ? "low" : "high",
   });
-  const data = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-  if (answer.ok) return data;
-  const refused = new Refused(answer, data);
+  // An answer that breaks off, as when a kill ends all questions, is none.
+  if (answer.ok) return answer.status === 204 ? {} : await answer.json();
+  const refused = new Refused(answer, await answer.json().catch(() => ({})));
   if (answer.status === 401 || (answer.status === 429 && !status)) forget(refused.message);
   throw refused;
 }
