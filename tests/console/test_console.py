@@ -33,7 +33,7 @@ def test_one_click_kills_and_the_page_says_who_has_confirmed(desk):
 
 def test_the_keyboard_alone_kills(desk):
     desk.page.reload()
-    desk.page.wait_for_function("document.activeElement.id === 'kill'")
+    desk.page.wait_for_selector("#kill:focus")
     desk.page.keyboard.press("Enter")
     desk.wait("#state", "Killed")
     assert desk.server.status()["state"] == "killed"
