@@ -90,8 +90,12 @@ class Engine:
                 key = rule.sample_by.key(request) if rule.sample_by is not None else None
                 if not self._fires(live, key, request, now):
                     continue
-            if live.whole is not None and not chosen and self._is_unlimited:
-                return live.whole
+            whole = live.whole
+            if whole is not None and not chosen and self._is_unlimited:
+                # What only delays is the whole of it where no other rule has a say.
+                is_all = whole.ending is not None or live is candidates[-1]
+                if is_all and whole.delay_seconds <= self.limits.max_delay_seconds:
+                    return whole
             injections = self._chosen_faults(live, key, request, now)
             chosen = (*chosen, *injections)
             if any(injection.fault.phase is Phase.TERMINAL for injection in injections):

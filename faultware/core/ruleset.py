@@ -14,8 +14,9 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from faultware.core.budgets import Budget
+from faultware.core.delays import Uniform
 from faultware.core.exemptions import Exemptions
-from faultware.core.faults import Needs, Phase, RateLimit
+from faultware.core.faults import Delay, Needs, Phase, RateLimit
 from faultware.core.matching import PSEUDO_HEADERS
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
@@ -104,11 +105,21 @@ class LiveRule:
         self.needs_time = deadline != _NEVER or not is_steady or is_limited
         self.needs_means = any(fault.needs is not Needs.NOTHING for fault in rule.everything)
         # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
-        self.whole: Plan | None = None
-        if len(rule.faults) == 1 and not rule.choose and not is_limited and rule.by_headers is None:
-            (fault,) = rule.faults
-            if fault.phase is Phase.TERMINAL and fault.percentage == 100:
-                self.whole = Plan(ending=Injection(self, fault))
+        self.whole = None if is_limited else self._whole_plan()
+
+    def _whole_plan(self) -> Plan | None:
+        if len(self.rule.faults) != 1 or self.rule.choose or self.rule.by_headers is not None:
+            return None
+        (fault,) = self.rule.faults
+        if fault.percentage != 100:
+            return None
+        if fault.phase is Phase.TERMINAL:
+            return Plan(ending=Injection(self, fault))
+        if fault.phase is Phase.DELAY and isinstance(fault, Delay):
+            times = fault.distribution
+            if isinstance(times, Uniform) and times.low_seconds == times.high_seconds:
+                return Plan((Injection(self, fault, times.low_seconds),), delay_seconds=times.low_seconds)
+        return None
 
     def percentage_at(self, now: float) -> float:
         """The rule's share at a time on the injector's monotonic clock."""
@@ -153,6 +164,8 @@ class RuleSet:
         self.live = tuple(live)
         self._asking = asking
         self._asking_until = asking_until
+        # When the first of them expires.
+        self.ends_at = min((entry.deadline for entry in self.live), default=_NEVER)
         # All whose tallies are counted.
         self.counted = self.live if asking is None else (*self.live, asking.live)
         # A rule that comes by itself is found by no request.

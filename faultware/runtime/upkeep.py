@@ -33,6 +33,7 @@ class Upkeep:
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.grace_seconds = grace_seconds
+        self._chores_at = 0.0
         self._flush_at = 0.0
         self._complaint = ""
         self._has_told_cut = False
@@ -41,7 +42,7 @@ class Upkeep:
         """Do all that is due; how many seconds may pass until the next time."""
         # One step that fails does not keep the next from being done: no store is needed to see a kill file.
         failure: FaultwareError | None = None
-        for step in (_obey_kill_file, _follow, self._mind_age, _end_arming, _reload, _do_chores, self._flush):
+        for step in (_obey_kill_file, _follow, self._mind_age, _end_arming, _reload, self._do_chores, self._flush):
             try:
                 step(injector)
             except FaultwareError as error:
@@ -71,6 +72,18 @@ class Upkeep:
                 until = None if injector.snapshot is None else injector.snapshot.armed_until
                 injector.tell(SwitchArmed(now, STORE, until))
             self._has_told_cut = False
+
+    def _do_chores(self, injector: Injector) -> None:
+        now = injector.clocks.monotonic()
+        # Ticks come many times as often while requests are held, for the sake of the kill file alone.
+        if len(injector.holding) and now < self._chores_at:
+            return
+        self._chores_at = now + IDLE_SECONDS
+        for chore in injector.chores:
+            try:
+                chore(injector)
+            except Exception as error:  # noqa: BLE001  (the others must be done, too)
+                injector.failed("chore", error)
 
     def _flush(self, injector: Injector) -> None:
         now = injector.clocks.monotonic()
@@ -120,15 +133,7 @@ def _reload(injector: Injector) -> None:
     word, rules = injector.loaded
     now = injector.clocks.monotonic()
     is_new = injector.signal[0] not in (word, word | KILLED)
-    if is_new or not injector.last_reload[0] or any(entry.deadline <= now for entry in rules.live):
+    if is_new or not injector.last_reload[0] or rules.ends_at <= now:
         injector.refresh()
     if injector.is_off and not injector.switch.killed:
         injector.look()
-
-
-def _do_chores(injector: Injector) -> None:
-    for chore in injector.chores:
-        try:
-            chore(injector)
-        except Exception as error:  # noqa: BLE001  (the others must be done, too)
-            injector.failed("chore", error)

@@ -68,6 +68,25 @@ async def kill_at(app, seconds: float) -> None:
     kill(app)
 
 
+def test_each_application_is_given_a_message_of_its_own_to_do_with_what_it_likes(time):
+    seen = []
+
+    async def spoils(scope, receive, send):
+        message = await receive()
+        seen.append(dict(message))
+        message["body"] = b"spoilt"
+        await PlainTextResponse("spent")(scope, receive, send)
+
+    async def main():
+        app = wrapped(spoils, "/pay 100% delay 1s", time)
+        for _ in range(2):
+            exchange = Exchange()
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+
+    time.run(main)
+    assert seen == [{"type": "http.request", "body": b"", "more_body": False}] * 2
+
+
 def test_no_more_of_an_upload_is_read_ahead_than_the_limit(time):
     async def main():
         app = wrapped(Application(), "/pay 100% delay 10s", time)

@@ -147,6 +147,18 @@ def test_delays_add_up_to_the_limit():
     assert [injection.delay_seconds for injection in capped.injections] == [2, 2, 0]
 
 
+def test_a_fixed_delay_that_stands_alone_is_planned_once_and_still_bounded():
+    (alone,) = _live(_delay())
+    plans = [_engine(max_delay_seconds=30).decide((alone,), Request(), 0) for _ in range(2)]
+    assert plans[0] is plans[1]
+    assert plans[0] == Plan((Injection(alone, alone.rule.delay, 1.0),), delay_seconds=1.0)
+    capped = _engine(max_delay_seconds=0.5).decide((alone,), Request(), 0)
+    assert (capped.delay_seconds, capped.before[0].delay_seconds) == (0.5, 0.5)
+    first, second = _live(_delay("one"), _delay("two"))
+    assert _engine().decide((first, second), Request(), 0).delay_seconds == 2
+    assert _names(_engine().decide(_live(_delay("one"), _abort("two", percentage=0)), Request(), 0)) == ["one"]
+
+
 def test_a_delay_is_drawn_anew_for_each_request():
     engine, live = _engine(max_delay_seconds=1000), _live(Rule("a", percentage=100, delay=Delay(Exponential(1, 100))))
     drawn = [engine.decide(live, Request(), 0).delay_seconds for _ in range(2000)]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faultware.core.delays import Uniform
 from faultware.core.exemptions import Exemptions
 from faultware.core.faults import Abort, Delay, Hang
 from faultware.core.matching import Match, PathMatch, TextMatch
@@ -319,7 +320,9 @@ def test_a_tally_is_kept_when_it_is_handed_on():
         ({"abort": Abort(503)}, True),
         ({"hang": Hang()}, True),
         ({"abort": Abort(503, percentage=50)}, False),
-        ({"delay": Delay(1)}, False),
+        ({"delay": Delay(1)}, True),
+        ({"delay": Delay(Uniform(1, 2))}, False),
+        ({"delay": Delay(1, percentage=50)}, False),
         ({"delay": Delay(1), "abort": Abort(503)}, False),
     ],
 )
@@ -327,5 +330,5 @@ def test_only_a_rule_that_leaves_nothing_to_chance_has_its_plan_made_beforehand(
     live = LiveRule(Rule("a", percentage=1, **faults))
     assert (live.whole is not None) is is_whole
     if live.whole is not None:
-        assert live.whole.ending.fault is live.rule.faults[0]
+        assert [injection.fault for injection in live.whole.injections] == list(live.rule.faults)
         assert [injection.live for injection in live.whole.injections] == [live]

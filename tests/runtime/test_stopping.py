@@ -47,6 +47,21 @@ def test_a_kill_elsewhere_releases_held_requests_by_the_next_tick(time):
     assert injector.tick() == IDLE_SECONDS
 
 
+def test_while_requests_are_held_the_kill_file_is_looked_for_more_often_and_nothing_else_is_done_so(time):
+    injector, held, done = make_injector(PAY, time=time), Held(), []
+    injector.chores.append(lambda _injector: done.append(time.now))
+    ask(injector)
+    began = time.now
+    for _ in range(3):
+        injector.tick()
+    assert done == [began] * 3
+    injector.hold(held)
+    for _ in range(60):
+        time.pass_(HELD_SECONDS)
+        injector.tick()
+    assert done[3:] == pytest.approx([began + IDLE_SECONDS, began + 2 * IDLE_SECONDS], abs=2 * HELD_SECONDS)
+
+
 def test_a_kill_elsewhere_releases_held_requests_by_the_next_request(time):
     injector, held = make_injector(PAY, time=time), Held()
     ask(injector)
