@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
+from faultware.config.storeurl import read_redis_url
+from faultware.state.redis import RedisStore
 from tests.redis_server import redis_server
 from tests.servers.cable import Cable
 from tests.servers.harness import ROOT, TOKEN, ask_every_worker, environment, eventually, serve
@@ -170,3 +174,25 @@ def test_redis_dies_while_faults_are_armed_and_the_operator_kills_by_file(tmp_pa
             eventually(lambda service=service: in_touch(service.status()), "in touch again")
         assert fleet.marks() == {""}
         fleet.arm()
+
+
+@pytest.mark.parametrize("kind", ["gunicorn-gevent", "gunicorn-4-preload", "hypercorn-trio"])
+def test_what_is_held_is_released_by_a_kill_from_elsewhere_however_the_process_was_made(kind, tmp_path):
+    """Greenlets, forks of a process that had opened the store, and another event loop."""
+    with redis_server(tmp_path) as redis:
+        settings = {"FAULTWARE_RULES": "/slow 100% delay 30s as slow", "FAULTWARE_STORE": redis.url()}
+        with serve(kind, settings) as server:
+            workers = 4 if "4" in kind else 1
+            ask_every_worker(server, workers)
+            eventually(lambda: len(server.status()["workers"]) == workers, "all workers have reported")
+            connections = [server.connect() for _ in range(4)]
+            for connection in connections:
+                connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            # A worker that does one thing at a time, and is held, answers nobody: so nobody is asked.
+            assert select.select(connections, [], [], 0.5) == ([], [], [])
+            RedisStore(read_redis_url(redis.url()), None).kill(lambda before: replace(before, killed=True))
+            for connection in connections:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+                connection.close()
+            status = eventually(lambda: all_confirmed(server.status()), "all confirmed")
+            assert len(status["workers"]) == workers
