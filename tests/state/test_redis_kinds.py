@@ -80,6 +80,31 @@ def test_sentinels_tell_where_the_server_is(tmp_path):
                 opened(f"redis+sentinel://{sentinel.host}/other").read()
 
 
+def test_a_replica_takes_over_and_what_was_killed_stays_so(tmp_path):
+    fast = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")
+    with (
+        redis_server(tmp_path, *fast) as main,
+        redis_server(tmp_path, "--replicaof", "127.0.0.1", str(main.port)) as spare,
+    ):
+        eventually(lambda: b"master_link_status:up" in say(spare, "INFO replication"))
+        configuration = tmp_path / "sentinel.conf"
+        configuration.write_text(
+            f"sentinel monitor main 127.0.0.1 {main.port} 1\n"
+            "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n"
+        )
+        with redis_server(tmp_path, "--sentinel", configuration=configuration) as sentinel:
+            eventually(lambda: b"slaves=1" in say(sentinel, "INFO sentinel"))
+            store, woken = opened(f"redis+sentinel://{sentinel.host}/main?timeout=200ms"), threading.Event()
+            store.begin(woken.set)
+            eventually(lambda: store.known().version)
+            store.kill(killed)
+            main.kill()
+            eventually(lambda: store.trouble)
+            eventually(lambda: not store.trouble and b"role:master" in say(spare, "INFO replication"))
+            assert store.read().killed
+            assert store.update(armed).version > 2
+
+
 def test_a_cluster_is_a_store_too(tmp_path):
     with redis_server(tmp_path, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf") as server:
         for first in range(0, 16384, 4096):
