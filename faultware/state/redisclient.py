@@ -42,6 +42,8 @@ def connect(url: RedisUrl) -> Any:
         "socket_connect_timeout": url.timeout_seconds,
         "socket_keepalive": True,
         "client_name": "faultware",
+        # Not the library's own patience, which tries for a minute.
+        "retry": Retry(NoBackoff(), 1),
     }
     if url.tls:
         how |= _encrypted(url)
@@ -54,8 +56,7 @@ def connect(url: RedisUrl) -> Any:
             nodes: Any = [node(name, number) for name, number in url.hosts]
             return redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **how)
         case _:
-            retry = Retry(NoBackoff(), 1)
-            return redis.Redis(host, port, url.database, retry=retry, **how)
+            return redis.Redis(host, port, url.database, **how)
 
 
 def _behind_sentinels(url: RedisUrl, how: dict[str, Any]) -> Any:
@@ -63,7 +64,7 @@ def _behind_sentinels(url: RedisUrl, how: dict[str, Any]) -> Any:
 
     sentinels: Any = redis.sentinel.Sentinel
 
-    opening: dict[str, Any] = {name: how[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    opening: dict[str, Any] = {name: how[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     if url.tls:
         opening |= _encrypted(url)
     for name in ("username", "password"):

@@ -10,6 +10,7 @@ from faultware.cli import direct, kill
 from faultware.state.file import FileStore
 from faultware.state.store import Snapshot
 from tests.cli.conftest import TOKEN
+from tests.state.test_stores import eventually
 
 
 @pytest.fixture
@@ -26,6 +27,12 @@ def told(run, shop, monkeypatch):
         return json.loads(run(*words, "--json", "--url", shop.url).out)
 
     return ask
+
+
+@pytest.fixture
+def reported(told):
+    """A service whose worker has served a request and reported."""
+    return eventually(lambda: told("status")["workers"])
 
 
 def test_a_kill_reaches_the_service_and_says_who_did_it_from_where(run, url, told):
@@ -75,8 +82,7 @@ def test_start_up_rules_cannot_be_taken_away_one_by_one(run, url):
     assert "there is no rule named 'pay'" in run("rules", "delete", "pay", "--store", url).err
 
 
-def test_the_status_shows_who_has_confirmed(run, url, told):
-    told("status")
+def test_the_status_shows_who_has_confirmed(run, url, reported):
     run("kill", "--store", url, "--wait")
     result = run("status", "--store", url)
     head, row = result.out.partition("\n\n")[2].splitlines()
@@ -87,8 +93,7 @@ def test_the_status_shows_who_has_confirmed(run, url, told):
 
 
 @pytest.mark.parametrize("place", ["url", "store"])
-def test_waiting_ends_when_every_worker_has_confirmed(run, url, told, shop, place):
-    told("status")
+def test_waiting_ends_when_every_worker_has_confirmed(run, url, reported, shop, place):
     where = ("--url", shop.url) if place == "url" else ("--store", url)
     result = run("kill", *where, "--wait", "30", "--json")
     assert (result.code, result.err) == (0, "")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from faultware.runtime import injector
+from tests.conftest import let_threads_end
 from tests.runtime.kit import Heard, StillRefresher, Time
 
 
@@ -20,3 +21,9 @@ def heard():
 def still(monkeypatch):
     """No thread: ticks are the test's."""
     monkeypatch.setattr(injector, "Refresher", StillRefresher)
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_at_work():
+    """Here descriptors and threads are counted: those of other tests must be gone."""
+    let_threads_end()
