@@ -176,10 +176,8 @@ def part(environ: WSGIEnvironment, start_response: StartResponse | None) -> list
     lost = getattr(sys.modules.get("waitress.channel"), "ClientDisconnected", None)
     if start_response is None and "waitress.client_disconnected" in environ and lost is not None:
         raise lost
-    uwsgi: Any = sys.modules.get("uwsgi")
-    if uwsgi is not None and "uwsgi.version" in environ:
-        uwsgi.disconnect()
-    elif start_response is not None:
+    # uWSGI is content with nothing. Its `disconnect()` must not be called twice: the descriptor may be somebody else's.
+    if start_response is not None and "uwsgi.version" not in environ:
         start_response("200 OK", [("Content-Length", "0")])
     return []
 
