@@ -143,6 +143,7 @@ class Reply:
         return self.headers.get("faultware-fault", "")
 
     def json(self):
+        assert self.body, self
         return json.loads(self.body)
 
 
@@ -172,7 +173,7 @@ class Server:
     def is_up(self) -> bool:
         """Whether it answers. Some servers listen before they have a worker, and such a connection may be lost."""
         try:
-            return self._ask(1.0, "GET", "/healthz", None, {}).status < 500
+            return self._ask(5.0, "GET", "/healthz", None, {}).status < 500
         except (OSError, http.client.HTTPException):
             return False
 
