@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.report import machine
 
-NAMES = ("micro", "imports", "endtoend", "held", "kill", "workers", "shaping")
+NAMES = ("micro", "imports", "endtoend", "held", "kill", "workers", "shaping", "mesh")
 
 
 def main() -> int:
