@@ -32,6 +32,7 @@ from faultware.core.request import Request
 from faultware.core.rules import Choice, Rule
 from faultware.core.sampling import SampleBy
 from faultware.core.schedules import Schedule
+from tests.condition_strategies import expressions
 from tests.fault_strategies import BY_FORM, PERCENTAGES, faults_by_form
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def matches() -> SearchStrategy[Match]:
             cookies=fields(("session", "user")),
             host=st.none() | st.sampled_from(HOSTS) | st.builds(TextMatch, suffix=st.just(".example")),
             client=st.just(()) | st.lists(st.sampled_from(NETWORKS), max_size=2, unique=True),
+            where=st.none() | st.none() | expressions(),
         ),
     )
 
@@ -182,6 +184,7 @@ def aborts() -> SearchStrategy[Abort]:
             after=st.booleans(),
             percentage=st.just(100) | PERCENTAGES,
         ),
+        st.builds(Abort, with_body, body=st.just("${http_x_user ?? nobody} $uri"), template=st.just(True)),
     )
 
 

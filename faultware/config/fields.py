@@ -27,6 +27,7 @@ from pydantic import (
 from faultware.config.forms import PERCENTAGE_SCHEMA, kind_schema
 from faultware.config.mistakes import shown
 from faultware.config.quantities import parse_duration, read_percentage
+from faultware.core.comparing import MAX_CONDITIONS, parse
 from faultware.core.conditions import MAX_CHOICES, MAX_TEXT, PathMatch, TextMatch
 from faultware.core.faults import MAX_BODY
 from faultware.core.faults.forms import SECONDS
@@ -162,6 +163,11 @@ def _items(value: object) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
+def _expression(value: object) -> object:
+    parse(value)
+    return value
+
+
 def _texts(value: object) -> object:
     texts = _items(value)
     if not 1 <= len(texts) <= MAX_CHOICES:
@@ -222,6 +228,7 @@ Base64: TypeAlias = Annotated[
 ]
 Pair: TypeAlias = Annotated[list[LongText], Field(min_length=2, max_length=2)]
 Methods: TypeAlias = Annotated[list[Text], BeforeValidator(_methods)]
+Expression: TypeAlias = Annotated[list[Any], Field(max_length=MAX_CONDITIONS), BeforeValidator(_expression)]
 SampleKey: TypeAlias = Annotated[Text, AfterValidator(checked(SampleBy.parse))]
 
 

@@ -18,6 +18,7 @@ from faultware.config.fields import (
     Body,
     Document,
     Duration,
+    Expression,
     GrpcStatus,
     LongText,
     Methods,
@@ -70,6 +71,9 @@ class MatchDocument(Document):
     host: TextField | None = Field(default=None, description="Without the port.")
     client: ClientField = Field(default=[], description="Addresses and networks, one of which is the peer's.")
     raw_path: TextField | None = Field(default=None, description="The path as it was sent: not decoded, no query.")
+    where: Expression | None = Field(
+        default=None, description="Conditions on variables with and, or and not, as APISIX has them."
+    )
     raw_query: dict[str, TextFields] = Field(
         default={}, description="The first value of a query field, as it was sent."
     )
@@ -86,6 +90,7 @@ class MatchDocument(Document):
             client=self.client,
             raw_path=None if self.raw_path is None else _text_match(self.raw_path),
             raw_query=_fields(self.raw_query),
+            where=self.where,
         )
 
 
@@ -240,6 +245,7 @@ class AbortDocument(FaultDocument):
     ] = Field(default={}, description="A mapping; or pairs, where one name is given twice.")
     content_type: LongText | None = Field(default=None, description="application/json for JSON, else text/plain.")
     after: Switch = Field(default=False, description="Let the application answer first, and lose its answer.")
+    template: Switch = Field(default=False, description="Body and headers have gaps: `${http_x_user ?? nobody}`.")
 
     def build(self) -> Abort:
         """The abort as the core has it."""
@@ -256,6 +262,7 @@ class AbortDocument(FaultDocument):
             headers=headers,
             content_type=self.content_type,
             after=self.after,
+            template=self.template,
             grpc_status=self.grpc_status,
             percentage=self.percentage,
         )

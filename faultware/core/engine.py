@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from faultware.core.faults import Delay, DelayResponse, Phase, RateLimit
+from faultware.core.faults import Abort, Delay, DelayResponse, Phase, RateLimit
 from faultware.core.plan import Injection, Plan
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class Engine:
             elif fault.phase is Phase.RESPONSE:
                 injections.append(Injection(live, fault, draw=roll(f"{fault.kind} act")))
             else:
-                injections.append(Injection(live, fault))
+                whole = fault.filled(request) if isinstance(fault, Abort) and fault.template else fault
+                injections.append(Injection(live, whole))
         return injections
 
     def _with_asked(self, rule: Rule, by_headers: ByHeaders, request: Request) -> tuple[Fault, ...]:

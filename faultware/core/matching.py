@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
+from faultware.core.comparing import Group, parse
 from faultware.core.conditions import MAX_TEXT, PathKind, PathMatch, TextKind, TextMatch, is_token
 from faultware.errors import RuleError
 
@@ -69,6 +70,7 @@ class Match:
         client: Addresses and networks (`10.0.0.0/8`), one of which holds the peer's address.
         raw_path: A `TextMatch` or the exact path, as it was sent: not decoded, with the mount prefix, no query.
         raw_query: As `query`, but values are not decoded, and of a field that is repeated only the first one counts.
+        where: Conditions on variables with and, or and not; see `comparing`.
 
     Raises:
         RuleError: A condition is not possible.
@@ -83,6 +85,7 @@ class Match:
     client: tuple[str, ...]
     raw_path: TextMatch | None
     raw_query: tuple[tuple[str, TextMatch], ...]
+    where: Group | None
     conditions: tuple[Condition, ...] = field(repr=False, compare=False)
 
     def __init__(
@@ -97,6 +100,7 @@ class Match:
         client: str | Iterable[str] = (),
         raw_path: str | TextMatch | None = None,
         raw_query: Mapping[str, Asked] | None = None,
+        where: Group | Sequence[object] | None = None,
     ) -> None:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
@@ -111,6 +115,9 @@ class Match:
         put("client", tuple(str(network) for network in networks))
         put("raw_path", _inside("raw_path", _exactly, raw_path) if isinstance(raw_path, str) else raw_path)
         put("raw_query", _fields("raw_query", raw_query))
+        # Read again what is read already: so every rule can be written, and read back.
+        written = where.document() if isinstance(where, Group) else where
+        put("where", None if written is None else _inside("where", parse, written))
         put("conditions", tuple(self._conditions(networks)))
 
     def accepts_rest(self, request: Request) -> bool:
@@ -162,6 +169,8 @@ class Match:
             yield f"raw_query.{name}", _raw_query_condition(name, text)
         for name, text in self.cookies:
             yield f"cookies.{name}", _cookie_condition(name, text)
+        if expression := self.where:
+            yield "where", expression.holds
         if networks:
             yield "client", lambda request: _is_within(request.client, networks)
 

@@ -82,6 +82,8 @@ def match_document(match: Match) -> Document:
     for place, fields in places.items():
         if fields:
             document[place] = _fields_document(fields)
+    if match.where is not None:
+        document["where"] = match.where.document()
     if match.host is not None:
         document["host"] = _text_document(match.host)
     if match.client:
@@ -142,7 +144,7 @@ def _match_words(match: Match) -> list[str] | None:
     path = match.path
     if path is None or not path.is_plain or not _PLAIN.fullmatch(path.value) or len(match.client) > 1:
         return None
-    if not match.methods <= KNOWN_METHODS or match.raw_path is not None or match.raw_query:
+    if not match.methods <= KNOWN_METHODS or match.raw_path is not None or match.raw_query or match.where:
         return None
     words = [",".join(sorted(match.methods)), path.value]
     fields = [("header", match.headers), ("query", match.query), ("cookie", match.cookies)]
@@ -271,6 +273,8 @@ def _abort_document(abort: Abort) -> Document:
         document["headers"] = dict(abort.headers) if is_mapping else [list(pair) for pair in abort.headers]
     if abort.after:
         document["after"] = True
+    if abort.template:
+        document["template"] = True
     return document
 
 

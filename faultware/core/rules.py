@@ -185,6 +185,8 @@ class Rule:
         if self.is_websocket and other is not None:
             raise RuleError(f"{other} does not concern WebSockets", hint="write two rules")
 
+        if self.fallback is not None and self.fallback.template:
+            raise RuleError("a fallback has no gaps", where="fallback", hint="leave template out")
         if self.recurring is not None:
             self._check_recurring()
 

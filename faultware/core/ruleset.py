@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from faultware.core.budgets import Budget
 from faultware.core.delays import Uniform
 from faultware.core.exemptions import Exemptions
-from faultware.core.faults import Delay, Needs, Phase, RateLimit
+from faultware.core.faults import Abort, Delay, Needs, Phase, RateLimit
 from faultware.core.matching import PSEUDO_HEADERS
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
@@ -114,6 +114,8 @@ class LiveRule:
         if fault.percentage != 100:
             return None
         if fault.phase is Phase.TERMINAL:
+            if isinstance(fault, Abort) and fault.template:  # a text that each request fills
+                return None
             return Plan(ending=Injection(self, fault))
         if fault.phase is Phase.DELAY and isinstance(fault, Delay):
             times = fault.distribution

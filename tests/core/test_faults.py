@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from faultware.core.delays import Exponential, Normal, Uniform
 from faultware.core.faults import MAX_BODY, Abort, Delay, Hang, Phase, Raise
+from faultware.core.request import Request
 from faultware.errors import RuleError
 
 
@@ -159,11 +160,36 @@ def test_headers_are_added_and_may_name_the_content_type():
         ({"content_type": "text/plain\r\n"}, "content_type: a header value holds"),
         ({"content_type": "a", "headers": {"content-TYPE": "b"}}, "content_type: the content type is given twice"),
         ({"after": "yes"}, "after: 'yes' is not true or false"),
+        ({"template": 1}, "template: 1 is not true or false"),
+        ({"template": True, "body": b"\xff"}, "body: bytes have no gaps (write a text, or leave template out)"),
+        ({"template": True, "body": "${user}"}, "body: 'user' is no variable of a request (one of uri, request_uri"),
+        ({"template": True, "headers": {"x": "$user"}}, "headers.x: 'user' is no variable of a request"),
         ({"percentage": 200}, "percentage: 200 is not a percentage"),
     ],
 )
 def test_an_abort_that_would_break_the_answer_is_refused(arguments, message):
     assert message in _refusal(lambda: Abort(**{"status": 503, **arguments}))
+
+
+def test_gaps_are_filled_for_a_request_and_everything_else_stays():
+    abort = Abort(503, body="$http_x_user", headers={"x-who": "${arg_who ?? nobody}", "x": "1"}, template=True)
+    whole = abort.filled(Request(headers=[("x-user", "ü\u20ac")]))
+    assert whole == Abort(503, body="ü\u20ac", headers={"x-who": "nobody", "x": "1"})
+    assert abort.filled(Request()).response_body("GET") == b""
+    asked = Abort(504, body="a", content_type="text/html", after=True, percentage=5, template=True).filled(Request())
+    assert asked == Abort(504, body="a", content_type="text/html", after=True, percentage=5)
+    assert Abort(304, headers={"etag": "$uri"}, template=True).filled(Request()).headers == (("etag", "/"),)
+    typed = Abort(503, headers={"content-type": "text/$method"}, template=True).filled(Request())
+    assert typed.response_headers()[0] == ("content-type", "text/GET")
+
+
+def test_no_request_can_break_an_answer_that_it_fills():
+    asked = Request(query_string="a=x%0D%0Aset-cookie:%20b=1%00%7F%E2%82%AC%C3%BC")
+    abort = Abort(503, headers={"x": "$arg_a"}, template=True).filled(asked)
+    assert abort.headers == (("x", "x??set-cookie: b=1???ü"),)
+    long = Request(headers=[("x", "é" * MAX_BODY)])
+    abort = Abort(503, body="$http_x", headers={"y": "$http_x"}, template=True).filled(long)
+    assert (len(abort.body), len(abort.headers[0][1])) == (MAX_BODY, 8192)
 
 
 @given(

@@ -66,6 +66,7 @@ def _refusal(**arguments):
         ({"abort": None, "raise_": "X"}, "raise_: 'X' is not a Raise"),
         ({"abort": None, "hang": True}, "hang: True is not a Hang"),
         ({"sample_by": "client"}, "sample_by: 'client' is not a SampleBy"),
+        ({"fallback": Abort(503, template=True)}, "fallback: a fallback has no gaps (leave template out)"),
     ],
 )
 def test_a_rule_that_is_not_possible_is_refused(arguments, message):

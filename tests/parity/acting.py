@@ -56,6 +56,12 @@ ACTING = (
         (get("/pay"), aborts(503, body=b'{"a":1}', kind="application/problem+json")),
     ),
     scenario(
+        "an abort whose body and headers have gaps",
+        rule(Abort(503, body="no ${http_x_user ?? nobody} at $uri", headers={"x-who": "$arg_who"}, template=True)),
+        (get("/pay?who=a%0D%0Ab", x_user="7"), aborts(503, body=b"no 7 at /pay", headers={"x-who": "a??b"})),
+        (get("/pay"), aborts(503, body=b"no nobody at /pay", headers={"x-who": ""})),
+    ),
+    scenario(
         "an abort after the application loses its answer",
         rule(Abort(503, after=True)),
         (Ask("POST /pay", body=b"money"), aborts(503, runs=1)),

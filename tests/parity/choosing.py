@@ -48,6 +48,26 @@ CHOOSING = (
         (Ask("POST /other?a=1&a=%20"), passes()),
     ),
     scenario(
+        "conditions on variables",
+        [
+            Rule(
+                "a",
+                Match(
+                    where=[
+                        ["arg_age", ">", 17],
+                        ["OR", ["http_x_chaos", "==", "on"], ["remote_addr", "ipmatch", "::1"]],
+                    ]
+                ),
+                percentage=100,
+                abort=Abort(503),
+            )
+        ],
+        (get("/pay?age=18", x_chaos="on"), aborts(503, "a;abort")),
+        (Ask("GET /pay?age=18", client="::1"), aborts(503, "a;abort")),
+        (get("/pay?age=18"), passes()),
+        (get("/pay?age=9", x_chaos="on"), passes()),
+    ),
+    scenario(
         "a fault rolls its own percentage after its rule's",
         Rule("r", Match("/pay"), percentage=50, delay=Delay(1, percentage=30), abort=Abort(503, percentage=10)),
         (get("/pay"), passes()),

@@ -7,18 +7,24 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, ClassVar, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeAlias, cast
 
 from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, settle
 from faultware.core.faults.headers import check_header
 from faultware.core.faults.phases import Needs, Phase
 from faultware.core.grpc import check_grpc_status, grpc_headers, grpc_status_of
 from faultware.core.sampling import SampleBy, check_percentage
+from faultware.core.variables import PLAIN, PREFIXES, filled, is_variable, names_in
 from faultware.errors import RuleError
+
+if TYPE_CHECKING:
+    from faultware.core.request import Request
 
 MAX_BODY: Final = MAX_TEXT_BODY
 JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
+# More a header should not hold.
+_MAX_FILLED: Final = 8192
 _BODILESS: Final = frozenset({204, 205, 304})
 _CLIENT: Final = SampleBy("client")
 _EXCEPTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
@@ -38,6 +44,8 @@ class Abort:
         content_type: Left out: `application/json` for JSON, else `text/plain; charset=utf-8`.
         after: Let the application answer first, and lose its answer.
         grpc_status: For requests of gRPC: 0 to 16.
+        template: Body and headers have gaps, `${http_x_user ?? nobody}`, that each request fills. What it says is put
+            in as it is, cut to 1 MiB; in a header, what no header may hold becomes `?`.
         percentage: Rolled after the rule's own percentage.
 
     Raises:
@@ -53,6 +61,7 @@ class Abort:
     content_type: str
     after: bool
     grpc_status: int | None
+    template: bool
     percentage: float
     is_default_body: bool = field(repr=False, compare=False)
 
@@ -65,6 +74,7 @@ class Abort:
         content_type: str | None = None,
         after: bool = False,
         grpc_status: int | None = None,
+        template: bool = False,
         percentage: float = 100,
     ) -> None:
         if grpc_status is not None:
@@ -83,14 +93,18 @@ class Abort:
         named_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
         if content_type is not None and named_type is not None:
             raise RuleError("the content type is given twice", where="content_type", hint="leave one out")
-        if not isinstance(after, bool):
-            raise RuleError(f"{after!r} is not true or false", where="after")
+        for where, switch in (("after", after), ("template", template)):
+            if not isinstance(switch, bool):
+                raise RuleError(f"{switch!r} is not true or false", where=where)
+        if template:
+            _check_gaps(content, pairs)
         object.__setattr__(self, "status", status)
         object.__setattr__(self, "body", content)
         object.__setattr__(self, "headers", pairs)
         object.__setattr__(self, "content_type", content_type or named_type or natural_type)
         object.__setattr__(self, "after", after)
         object.__setattr__(self, "grpc_status", grpc_status)
+        object.__setattr__(self, "template", template)
         object.__setattr__(self, "percentage", check_percentage(percentage))
         object.__setattr__(self, "is_default_body", body is None)
 
@@ -112,6 +126,22 @@ class Abort:
     def response_body(self, method: str) -> bytes:
         """The body of the answer to a request with this method: nothing for HEAD."""
         return b"" if method == "HEAD" else self.body
+
+    def filled(self, request: Request) -> Abort:
+        """The same with its gaps filled for a request."""
+        text = filled(self.body.decode("utf-8"), request, MAX_BODY)
+        body = text.encode("utf-8", "replace")[:MAX_BODY]
+        headers = [(name, _in_header(filled(value, request, _MAX_FILLED))) for name, value in self.headers]
+        has_type = any(name.lower() == "content-type" for name, _ in headers)
+        return Abort(
+            self.status,
+            body=body or None if self.status in _BODILESS else body,
+            headers=headers,
+            content_type=None if has_type or self.status in _BODILESS else self.content_type,
+            after=self.after,
+            grpc_status=self.grpc_status,
+            percentage=self.percentage,
+        )
 
     def for_grpc(self, content_type: str) -> Abort:
         """The same for a request of gRPC, whose answer has this content type and carries only trailers."""
@@ -201,3 +231,20 @@ def _body(status: int, body: object) -> tuple[bytes, str]:
     if len(content) > MAX_BODY:
         raise RuleError(f"{len(content)} bytes are too many", where="body", hint=f"at most {MAX_BODY}")
     return content, natural_type
+
+
+def _check_gaps(content: bytes, headers: Iterable[tuple[str, str]]) -> None:
+    try:
+        texts = [("body", content.decode("utf-8")), *((f"headers.{name}", value) for name, value in headers)]
+    except UnicodeDecodeError:
+        raise RuleError("bytes have no gaps", where="body", hint="write a text, or leave template out") from None
+    for where, text in texts:
+        for name in names_in(text):
+            if not is_variable(name):
+                hint = f"one of {', '.join(PLAIN)}, or {', '.join(PREFIXES)} and a name"
+                raise RuleError(f"{name!r} is no variable of a request", where=where, hint=hint)
+
+
+def _in_header(value: str) -> str:
+    """What a header may hold of a text: a line break in it would begin another header."""
+    return "".join(letter if " " <= letter <= "~" or "\xa0" <= letter <= "\xff" else "?" for letter in value)
