@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from faultware.interop.tree import Node
 
 FILTER_TYPE: Final = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
+_CALLER: Final = "x-envoy-downstream-service-cluster"
+# Keys for one caller alone, by what it says of itself.
+_OF_CALLER: Final = re.compile(r"fault\.http\.(.+)\.(?:abort|delay)\.[a-z_]+", re.ASCII)
 SERVICE_NODE: Final = "x-envoy-downstream-service-node"
 
 _RUNTIME: Final = {
@@ -112,6 +115,8 @@ def read_filter(node: Node, context: Context) -> Filter:
         if name in given:
             faults.update(read(given[name], keys, context, asked))
     terms, unknown = _terms(given, context)
+    if faults or asked:
+        terms &= _without_callers(node, context)
     most = _max_active(given, keys, context)
     if most == 0 and (faults or asked):
         context.remarks.note(node, "max_active_faults is 0, so it never acts")
@@ -144,6 +149,20 @@ def _terms(given: Mapping[str, Node], context: Context) -> tuple[Terms, NotCarri
         reason = "which cluster a request is routed to is not known in process; say which one this service is"
         unknown = NotCarriedError(given["upstream_cluster"], reason)
     return terms, unknown
+
+
+def _without_callers(node: Node, context: Context) -> Terms:
+    """Spares the callers for whom runtime keys say something else."""
+    found = map(_OF_CALLER.fullmatch, context.runtime)
+    callers = tuple(sorted({key[1] for key in found if key}))
+    if not callers:
+        return ALWAYS
+    names = ", ".join(callers)
+    context.remarks.lost(node, f"runtime keys of callers ({names}): any client may write their header; they are spared")
+    try:
+        return on_header(_CALLER, TextMatch(one_of=callers, invert=True, absent_is_empty=True))
+    except RuleError as error:
+        raise placed(error, node) from None
 
 
 def _nodes_terms(node: Node) -> Terms:

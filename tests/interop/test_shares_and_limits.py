@@ -27,6 +27,7 @@ from faultware.telemetry.prometheus import Metrics
 from tests.interop.asked import HTTP, SHARE
 from tests.interop.asking import Ask, Client
 from tests.interop.families import ALWAYS, alone
+from tests.interop.kit import envoy
 from tests.interop.mesh import bootstrap, completed, running
 from tests.interop.services import TALLY
 from tests.servers.harness import eventually, serve
@@ -190,6 +191,35 @@ def test_envoys_names_of_counters_are_ours(everybody):
     theirs = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {name for name in ours if name.startswith(PREFIX)} == {name for name in theirs if name.startswith(PREFIX)}
     assert "envoy_http_conn_manager_prefix=" in text
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"abort.abort_percent": 100, "delay.fixed_delay_percent": 0},
+        {"abort.abort_percent": 0, "delay.fixed_delay_percent": 100, "delay.fixed_duration_ms": 30},
+        {"abort.abort_percent": 4000, "abort.http_status": 504, "delay.fixed_delay_percent": 0},
+        {"abort.abort_percent": 100, "delay.fixed_delay_percent": 100, "delay.fixed_duration_ms": 0},
+    ],
+)
+def test_runtime_keys_do_here_at_the_start_what_they_do_in_envoy_at_once(everybody, keys):
+    mesh, _ = everybody
+    keys = {f"fault.http.{key}": value for key, value in keys.items()}
+    before = mesh.counters()["both"]
+    mesh.set_runtime(**keys)
+    client = Client(mesh.ports["both"])
+    outcome, took = client.send(Ask("/x"), "both")
+    client.close()
+    after = mesh.counters()["both"]
+    mesh.set_runtime(**dict.fromkeys(keys, ""))
+    rules = envoy(completed(SHARES["both"]), runtime=keys).rules
+    plan = Engine(Dice(lambda: 0.5), Limits()).decide(map(LiveRule, rules), Request(), 0.0)
+    assert outcome.status == (plan.ending.fault.status if plan.ending else 200)
+    # Envoy's delays are a few milliseconds short.
+    assert took >= plan.delay_seconds - 0.004
+    kinds = {injection.fault.kind for injection in plan.injections}
+    for kind in ("delay", "abort"):
+        assert after[f"{kind}s_injected"] - before[f"{kind}s_injected"] == (kind in kinds)
 
 
 @pytest.mark.parametrize("name", EXPORTED)

@@ -1,0 +1,42 @@
+"""What the importer refuses, a real Envoy refuses too, but for what is meant."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.interop.kit import chain
+from tests.interop.mesh import FAULT, bootstrap, complaint
+from tests.interop.test_refused import rows
+
+pytestmark = pytest.mark.server
+
+# Told among the differences.
+MEANT = ("90000s", "headers: {name: x}", r"\pL")
+FIELDS = ("{abort", "{delay", "{headers", "{response_rate_limit", "{max_active_faults")
+TAKEN = '{abort: {http_status: "503", percentage: {numerator: 0x32, denominator: ten_thousand}}}'
+
+
+def filters():
+    """The rows that are a filter by themselves."""
+    return [text for _, text, _ in rows("envoy") if text.startswith(FIELDS)]
+
+
+def around(text):
+    """A whole configuration with this filter, in the words in which it is written."""
+    whole = json.dumps(bootstrap({"it": chain(("fault", {"place": "here"}))}, 80))
+    gap = json.dumps({"@type": FAULT, "place": "here"})
+    assert gap in whole
+    return whole.replace(gap, f'{{"@type": {FAULT}, {text.removeprefix("{")}')
+
+
+def test_a_real_envoy_refuses_what_is_refused_here(tmp_path):
+    asked = [TAKEN, *filters()]
+    assert len(asked) > 40
+    with ThreadPoolExecutor(2) as pool:
+        files = [tmp_path / f"{number}.yaml" for number in range(len(asked))]
+        said = list(pool.map(complaint, map(around, asked), files))
+    loaded = [text for text, refusal in zip(asked, said, strict=True) if not refusal]
+    assert loaded == [TAKEN, *(text for text in filters() if any(part in text for part in MEANT))]
