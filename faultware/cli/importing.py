@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from faultware.interop.load import Surroundings
     from faultware.interop.remarks import Imported, Remark
 
-ORIGINS: Final = ("envoy", "istio", "toxiproxy")
+ORIGINS: Final = ("envoy", "istio", "apisix", "toxiproxy")
 
 
 def options(parser: ArgumentParser) -> None:
@@ -104,9 +104,9 @@ _LONGEST: Final = 2000
 
 COMMAND: Final = Command(
     "import",
-    "read a configuration of Envoy, Istio or Toxiproxy as rules",
-    "Read a configuration of Envoy, Istio or Toxiproxy and write the rules it stands for, as a document, to the "
-    "standard output; and to the standard error what was not carried over, and what there is to know.",
+    "read a configuration of Envoy, Istio, APISIX or Toxiproxy as rules",
+    "Read a configuration of Envoy, Istio, APISIX or Toxiproxy and write the rules it stands for, as a document, to "
+    "the standard output; and to the standard error what was not carried over, and what there is to know.",
     options,
     run,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def read_target(target: str) -> tuple[Rule, ...]:
     """The rules in a file, in a text, or, for `-`, in what comes in.
 
-    A rule holds blanks; what holds none, or names a file, is a path. A file may be one of Envoy, Istio or Toxiproxy.
+    A rule holds blanks; what holds none, or names a file, is a path. A file may be a foreign one.
 
     Raises:
         ConfigurationError: They cannot be used; a file with settings is looked at as a whole.

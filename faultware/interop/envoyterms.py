@@ -25,6 +25,7 @@ _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _UNSEEN: Final = {
     "cookies": "Envoy sees cookies as one header only",
     "client": "a fault filter does not see the client's address",
+    "where": "a fault filter knows none of these conditions",
 }
 
 

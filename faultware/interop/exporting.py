@@ -196,6 +196,9 @@ def _abort(rule: Rule, abort: Abort, notes: Notes) -> dict[str, Any]:
         notes.lost(rule, "abort.headers", "an abort of Envoy has no headers of its own")
     if abort.is_default_body or abort.status in _BODILESS:
         return found
+    if abort.template:
+        notes.lost(rule, "abort.template", "a body of Envoy has no gaps: it gets its usual one")
+        return found
     body = in_text(abort.body.decode("latin-1"))
     if not body:
         reason = "an empty body becomes Envoy's own" if body == "" else "a body of bytes is no text"

@@ -12,7 +12,7 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 # Words that stand in foreign documents and not in ours.
 _WORDS: Final = re.compile(
     rb"VirtualService|HTTPFault|typed_?config|typed_?per_?filter|http_?filters|static_?resources|virtual_?hosts"
-    rb"|\"?upstream\"?\s*:",
+    rb"|fault-injection|\"?upstream\"?\s*:",
     re.IGNORECASE,
 )
 _MOST: Final = 8 * 1024 * 1024

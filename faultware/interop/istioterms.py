@@ -20,6 +20,7 @@ _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _UNSEEN: Final = {
     "cookies": "a VirtualService sees cookies as one header only",
     "client": "a VirtualService does not see the client's address",
+    "where": "a VirtualService knows none of these conditions",
 }
 
 

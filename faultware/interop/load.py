@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
 from faultware.config.files import read_bytes
 from faultware.errors import RuleError
+from faultware.interop.apisix import import_apisix, is_apisix
 from faultware.interop.envoy import import_envoy, is_envoy
 from faultware.interop.istio import import_istio, is_istio
 from faultware.interop.istiomatch import Caller
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from faultware.interop.runtime import Runtime
     from faultware.interop.tree import Node, Tree
 
-Origin: TypeAlias = Literal["envoy", "istio", "toxiproxy"]
-ORIGINS: Final[tuple[Origin, ...]] = ("envoy", "istio", "toxiproxy")
+Origin: TypeAlias = Literal["envoy", "istio", "apisix", "toxiproxy"]
+ORIGINS: Final[tuple[Origin, ...]] = ("envoy", "istio", "apisix", "toxiproxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def recognise(tree: Tree) -> Origin | None:
         return None
     if is_envoy(roots[0]):
         return "envoy"
+    if is_apisix(roots[0]):
+        return "apisix"
     return "toxiproxy" if is_toxiproxy(roots[0]) else None
 
 
@@ -102,7 +105,7 @@ def import_text(
     if tree.rest and origin != "toxiproxy":
         raise RuleError("something stands behind the document", where=tree.rest, hint="remove it")
     roots = list(tree.documents)
-    if origin in ("envoy", "toxiproxy") and len(roots) > 1:
+    if origin not in (None, "istio") and len(roots) > 1:
         raise roots[1].wrong("a second document stands here", "one for each file")
     match origin:
         case None:
@@ -111,6 +114,8 @@ def import_text(
             return import_istio(roots, around.caller)
         case "envoy":
             return _envoy(roots[0], around)
+        case "apisix":
+            return import_apisix(roots[0])
         case "toxiproxy":
             return import_toxiproxy(tree)
         case _ as unknown:

@@ -10,9 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from faultware.core.comparing import Group
 from faultware.core.matching import PSEUDO_HEADERS, Match, TextMatch, is_token
 
 if TYPE_CHECKING:
+    from faultware.core.comparing import Expression
     from faultware.core.matching import PathMatch
     from faultware.errors import RuleError
     from faultware.interop.tree import Node
@@ -43,6 +45,7 @@ class Terms:
         raw_path: On the path as it was sent.
         raw_query: On query fields as they were sent.
         path: On the decoded path.
+        where: On variables, as APISIX names them.
         is_never: Whether no request can meet them.
     """
 
@@ -50,6 +53,7 @@ class Terms:
     raw_path: TextMatch | None = None
     raw_query: tuple[tuple[str, TextMatch], ...] = ()
     path: PathMatch | None = None
+    where: tuple[Expression, ...] = ()
     is_never: bool = False
 
     def __and__(self, other: Terms) -> Terms:
@@ -59,6 +63,7 @@ class Terms:
             self.raw_path or other.raw_path,
             self.raw_query + other.raw_query,
             self.path or other.path,
+            tuple(dict.fromkeys(self.where + other.where)),
             self.is_never or other.is_never,
         )
 
@@ -76,7 +81,14 @@ class Terms:
         raw_query: dict[str, list[TextMatch]] = {}
         for name, condition in self.raw_query:
             raw_query.setdefault(name, []).append(condition)
-        return Match(self.path, methods=methods, headers=headers, raw_path=self.raw_path, raw_query=raw_query)
+        return Match(
+            self.path,
+            methods=methods,
+            headers=headers,
+            raw_path=self.raw_path,
+            raw_query=raw_query,
+            where=Group("AND", self.where) if self.where else None,
+        )
 
     def _methods(self) -> list[str]:
         """The methods, if a single condition names them."""

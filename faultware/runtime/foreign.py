@@ -44,7 +44,7 @@ class ForeignFile:
         _log.warning(
             "%s is read as %s's: %d rules, %d things not carried over",
             self._path,
-            imported.origin.capitalize(),
+            "APISIX" if imported.origin == "apisix" else imported.origin.capitalize(),
             len(imported.rules),
             len(imported.losses),
         )

@@ -85,7 +85,7 @@ def test_runtime_keys_are_told_too(run, file):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["import", "FILE"], 1, "is not recognised (say whose it is: --from envoy|istio|toxiproxy)"),
+        (["import", "FILE"], 1, "is not recognised (say whose it is: --from envoy|istio|apisix|toxiproxy)"),
         (["import", "--label", "web", "FILE"], 2, "--label web is no pair (write --label app=web)"),
         (["import", "/nowhere.yaml"], 1, "/nowhere.yaml: there is no such file"),
         (["import", "--runtime", "x", "FILE"], 1, "'x' is no key with its number"),

@@ -87,6 +87,20 @@ def test_a_share_of_requests_is_aborted(kind, name, path, share):
 
 
 @pytest.mark.parametrize("kind", SERVERS)
+def test_a_route_of_apisix_answers_who_asks_for_it_and_holds_everybody(kind):
+    with serving(kind, "apisix.yaml") as server:
+        began = time.monotonic()
+        replies = [server.get(f"/payment/{number}", x_chaos="on", x_user="7") for number in range(12)]
+        assert time.monotonic() - began >= 1.2
+        others = {server.get(f"/payment/{number}").status for number in range(2)}
+    aborted = [reply for reply in replies if reply.status == 503]
+    assert aborted
+    assert {(reply.body, reply.headers["retry-after"]) for reply in aborted} == {(b'{"down for": "7"}', "5")}
+    assert {reply.headers["content-type"] for reply in aborted} == {"application/json"}
+    assert others == {200}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
 def test_latency_of_toxiproxy_holds_a_response_for_half_a_second_give_or_take_a_tenth(kind):
     with serving(kind, "toxiproxy-latency.json") as server:
         for number in range(3):

@@ -21,6 +21,7 @@ DOCUMENTS = {
     "virtual-service.yaml": service(f"{{{FAULT}}}"),
     "filter.json": json.dumps(chain(("pay", {"abort": ABORT, "max_active_faults": 7}))),
     "toxics.json": '[{"name": "db", "upstream": "b:1", "toxics": [{"type": "bandwidth", "attributes": {"rate": 1}}]}]',
+    "apisix.yaml": "routes: [{uri: /a, plugins: {fault-injection: {delay: {duration: 1}}}}]",
     "ours.yaml": "rules: /pay 10% abort 503\nmax_active_faults: 3\n",
     "ours.json": '{"rules": [{"match": {"headers": {"upstream": "a"}}, "percentage": 10, "abort": 503}]}',
 }
@@ -43,6 +44,7 @@ def start(tmp_path):
         ("virtual-service.yaml", ["abort"], 100),
         ("filter.json", ["abort"], 7),
         ("toxics.json", ["throttle"], 100),
+        ("apisix.yaml", ["delay"], 100),
         ("ours.yaml", ["abort"], 3),
         ("ours.json", ["abort"], 100),
     ],

@@ -28,10 +28,26 @@ TOXIC = {
     "toxicity": 0.5,
     "attributes": {"latency": 5, "jitter": 1},
 }
+PLUGIN = {
+    "abort": {
+        "http_status": 503,
+        "body": "${http_x ?? y}",
+        "headers": {"x": "$uri", "y": 5},
+        "vars": [[["uri", "/a"]]],
+    },
+    "delay": {
+        "duration": 0.5,
+        "percentage": 3,
+        "vars": [["OR", ["arg_a", ">", 17], ["remote_addr", "ipmatch", "::1"]]],
+    },
+    "_meta": {"filter": [["host", "!", "==", "b"]], "disable": False},
+}
 SEEDS = [
     *[completed(case.document) for case in cases() if "-inverted" not in case.name],
     bootstrap({"in": cases()[0].document}, 80),
     yaml.safe_load(service(ROUTE, "{route: []}")),
+    {"routes": [{"uris": ["/a", "/b*"], "hosts": ["*.b"], "methods": ["GET"], "plugins": {"fault-injection": PLUGIN}}]},
+    {"plugins": {"fault-injection": PLUGIN}, "vars": [["!OR", ["uri", "~~", "a+"], ["arg_a", "!", "in", ["1", 2]]]]},
     [{"name": "db", "listen": "a:1", "upstream": "b:1", "enabled": True, "toxics": [TOXIC, {"type": "slicer"}]}],
 ]
 STRANGE = (

@@ -30,7 +30,9 @@ def refusal(text, origin=None, *, file="f.yaml"):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("origin", "text", "message"), [*rows("envoy"), *rows("istio"), *rows("toxiproxy")])
+@pytest.mark.parametrize(
+    ("origin", "text", "message"), [*rows("envoy"), *rows("istio"), *rows("apisix"), *rows("toxiproxy")]
+)
 def test_a_wrong_document_is_told_with_file_line_and_field(origin, text, message):
     assert refusal(text, origin, file="f.json" if origin == "toxiproxy" else "f.yaml") == message
 
