@@ -62,7 +62,7 @@ def plain_mistakes(data: object, where: str, *, nulls: bool = True) -> list[Rule
     Args:
         data: What a parser or a caller gave.
         where: The place of the whole, in front of the places inside it.
-        nulls: Whether null is accepted everywhere, and not only inside a body.
+        nulls: Whether null is accepted everywhere, and not only in a body and beside a variable.
     """
     mistakes: list[RuleError] = []
     left: list[tuple[object, str, int, bool]] = [(data, where, 0, nulls)]
@@ -82,7 +82,7 @@ def plain_mistakes(data: object, where: str, *, nulls: bool = True) -> list[Rule
                             inner,
                             f"{place}.{key[:60]}" if place else key[:60],
                             depth + 1,
-                            free or key in ("body", "merge_patch"),
+                            free or key in ("body", "merge_patch", "where"),
                         )
                     )
         elif isinstance(value, (list, tuple)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.interop.envoyfilter import FILTER_TYPE
-from faultware.interop.envoyterms import filter_matchers, route_match
+from faultware.interop.envoyterms import filter_matchers, missed_matches, route_match
 from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
 
 if TYPE_CHECKING:
@@ -44,9 +44,12 @@ def export_envoy(
                 filters.append({"name": members[0].name, "typed_config": made})
         elif table is None:
             name = group
-            routes = [_route(rule, name, notes, cluster, max_active_faults) for rule in members]
+            routes: list[Document] = []
+            for rule in members:
+                routes.append(_route(rule, name, notes, cluster, max_active_faults))
+                routes += _missed(rule, cluster) if rule is not members[-1] else []
             filters.append({"name": name, "typed_config": {"@type": FILTER_TYPE}})
-            host = {"name": name, "domains": ["*"], "routes": [*filter(None, routes), _rest(cluster)]}
+            host = {"name": name, "domains": ["*"], "routes": [*routes, _rest(cluster)]}
             table = {"name": name, "virtual_hosts": [host]}
         else:
             for rule in members:
@@ -74,8 +77,8 @@ def _filter(rule: Rule, notes: Notes, bound: int | None) -> Document | None:
     return {**_config(faults), **headers, **nodes, **({} if bound is None else {"max_active_faults": bound})}
 
 
-def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None) -> Document | None:
-    """One route; None, if the rule is left out and nothing behind it could be hit in its place."""
+def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None) -> Document:
+    """One route; of a rule that is left out, one that keeps what stands behind it from its requests."""
     try:
         match = route_match(rule.match)
     except NotExportedError as error:
@@ -92,6 +95,11 @@ def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None
         config = {**_config(faults), **({} if bound is None else {"max_active_faults": bound})}
         route["typed_per_filter_config"] = {group: config}
     return {**route, "route": {"cluster": cluster}}
+
+
+def _missed(rule: Rule, cluster: str) -> list[Document]:
+    """Routes for what the mesh may not tell of a rule: it must not fall to those behind."""
+    return [{"match": match, "route": {"cluster": cluster}} for match in missed_matches(rule.match)]
 
 
 def _rest(cluster: str) -> Document:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.interop.envoyfilter import SERVICE_NODE
 from faultware.interop.exporting import NotExportedError
-from faultware.interop.patterns import QUERY, host_pattern, path_pattern, raw_pattern, text_pattern
+from faultware.interop.patterns import (
+    PLAIN_TARGET,
+    QUERY,
+    STRANGE_HOST,
+    STRANGE_PATH,
+    STRANGE_QUERY,
+    blurs,
+    host_pattern,
+    path_pattern,
+    raw_pattern,
+    text_pattern,
+)
 from faultware.interop.re2syntax import in_python, quote
 from faultware.interop.terms import in_text
 
@@ -19,7 +30,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-_NO_PERCENT: Final = r"[^%?]*(?:\?.*)?"
 # What stands in a query as it is, so that decoding changes nothing.
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _UNSEEN: Final = {
@@ -81,6 +91,17 @@ def route_match(match: Match) -> Document:
     return {**path, **({"headers": headers} if headers else {}), **({"query_parameters": queries} if queries else {})}
 
 
+def missed_matches(match: Match) -> Iterator[Document]:
+    """The requests that a route with these conditions may miss, though the rule has them."""
+    patterns = {
+        "path": (":path", STRANGE_PATH + QUERY),
+        "query": (":path", STRANGE_QUERY),
+        "host": (":authority", STRANGE_HOST),
+    }
+    for name, pattern in map(patterns.__getitem__, blurs(match)):
+        yield {"prefix": "/", "headers": [{"name": name, "string_match": {"safe_regex": {"regex": pattern}}}]}
+
+
 def _raw_matcher(condition: TextMatch) -> Document:
     """A condition on the path as it was sent, without the query."""
     if condition.kind == "prefix" and "?" not in condition.value:
@@ -110,7 +131,7 @@ def _add_rest(match: Match, found: Matchers) -> None:
     if match.path is not None and not (match.path.kind == "segments" and match.path.value == "/"):
         found.headers.append(_on_target("match.path", path_pattern(match.path), invert=match.path.invert))
         if match.path.invert:
-            found.headers.append({"name": ":path", "string_match": {"safe_regex": {"regex": _NO_PERCENT}}})
+            found.headers.append({"name": ":path", "string_match": {"safe_regex": {"regex": PLAIN_TARGET}}})
     if match.host is not None:
         found.headers.append(_host(match.host))
     found.headers.extend(_decoded_query(match))

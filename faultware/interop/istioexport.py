@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.core.grpc import STATUSES
 from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
-from faultware.interop.istioterms import match_block
+from faultware.interop.istioterms import match_block, missed_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,15 @@ def _service(group: str, rules: Sequence[Rule], host: str, notes: Notes) -> Iter
         if route is not None:
             routes.append({**route, **destination})
             reached.append(rule)
+        if group and rule is not rules[-1]:
+            missed = missed_blocks(rule.match)
+            if missed is None:
+                reason = (
+                    "Istio compares the query as it was sent, and could not spare what it misses; the group ends here"
+                )
+                notes.lost(rule, "match.query", reason)
+                break
+            routes += [{"match": [block], **destination} for block in missed]
     if not any("fault" in route for route in routes):
         return
     if "match" in routes[-1]:

@@ -6,7 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.interop.exporting import NotExportedError
-from faultware.interop.patterns import host_pattern, path_pattern, raw_pattern, text_pattern
+from faultware.interop.patterns import (
+    STRANGE_HOST,
+    STRANGE_PATH,
+    blurs,
+    host_pattern,
+    path_pattern,
+    raw_pattern,
+    text_pattern,
+)
 from faultware.interop.re2syntax import in_python
 from faultware.interop.terms import in_text
 
@@ -49,6 +57,15 @@ def match_block(match: Match) -> Document:
             raise NotExportedError(f"match.query.{name}", reason)
         queries[name] = {"exact": condition.value}
     return {**block, **({"queryParams": queries} if queries else {})}
+
+
+def missed_blocks(match: Match) -> list[Document] | None:
+    """The requests that a route may miss, though the rule has them; None: they cannot be said."""
+    patterns = {"path": ("uri", STRANGE_PATH), "host": ("authority", STRANGE_HOST)}
+    found = blurs(match)
+    if "query" in found:
+        return None
+    return [{field: {"regex": pattern}} for field, pattern in map(patterns.__getitem__, found)]
 
 
 def _uri(match: Match) -> Document:

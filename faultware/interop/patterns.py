@@ -1,8 +1,9 @@
 """Patterns of RE2 for what a rule says of a path, to be compared with the path as it was sent.
 
 A rule compares the decoded path. Where its condition is a literal beginning, that is spelled as clients send it. Any
-other condition holds only for paths that need no decoding: without a percent sign both are the same text. So a pattern
-made here never matches more than the rule does; it may match less.
+other condition holds only for paths that need no decoding: in ASCII without a percent sign both are the same text. So a
+pattern made here never matches more than the rule does; it may match less. `blurs` tells of what it may miss requests:
+the rules behind it in a group must not have them.
 """
 
 from __future__ import annotations
@@ -10,17 +11,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, assert_never
 
-from faultware.core.expressions import Anchor, Atomic, Chars, Choice, Repeat, Series, read, text
+from faultware.core.expressions import LAST, Anchor, Atomic, Chars, Choice, Repeat, Series, read, text
 from faultware.core.request import as_sent
 from faultware.interop.re2syntax import in_python, quote, to_re2
 
 if TYPE_CHECKING:
     from faultware.core.expressions import Node
-    from faultware.core.matching import PathMatch, TextMatch
+    from faultware.core.matching import Match, PathMatch, TextMatch
 
 # The query, whose question mark no path holds.
 QUERY: Final = r"(?:\?.*)?"
+# What stands in a path as it is.
+_PLAIN: Final = r"A-Za-z0-9/._~!$&'()*,;=:@\-"
+PLAIN_TARGET: Final = rf"[{_PLAIN}+]*{QUERY}"
+STRANGE_PATH: Final = rf"[^?]*[^{_PLAIN}+?][^?]*"
+STRANGE_QUERY: Final = rf"[^?]*\?.*[^{_PLAIN}?].*"
+STRANGE_HOST: Final = r"[^A-Za-z0-9].*"
+_ASCII: Final = (0x21, 0x7E)
 _FLAGS: Final = re.DOTALL | re.ASCII
+
+
+def blurs(match: Match) -> list[str]:
+    """The fields of a match whose conditions miss some requests, if they are compared with what was sent."""
+    is_everything = match.path is not None and match.path.kind == "segments" and match.path.value == "/"
+    found = ["path"] if match.path is not None and not is_everything else []
+    found += ["query"] if match.query else []
+    return found + (["host"] if match.host is not None and match.host.present is None else [])
 
 
 def path_pattern(path: PathMatch) -> str | None:
@@ -71,7 +87,7 @@ def _segment(segment: str) -> str:
 
 def plain_pattern(source: str) -> str | None:
     """A pattern of Python for RE2, as far as it matches texts without percent sign and question mark."""
-    return _written(_without(read(source, _FLAGS), "%?"))
+    return _written(_without(read(source, _FLAGS), "%?", _ASCII))
 
 
 def host_pattern(condition: TextMatch) -> str | None:
@@ -90,25 +106,40 @@ def raw_pattern(source: str) -> str | None:
 
 
 def _written(node: Node) -> str | None:
-    return to_re2(in_python(text(node)))
+    return None if _has_nothing(node) else to_re2(in_python(text(node)))
 
 
-def _without(node: Node, letters: str) -> Node:
+def _has_nothing(node: Node) -> bool:
+    """Whether a place is left at which no character may stand."""
     match node:
         case Chars(intervals):
+            return not intervals
+        case Anchor():
+            return False
+        case Series(items) | Choice(items):
+            return any(map(_has_nothing, items))
+        case Repeat(item) | Atomic(item):
+            return _has_nothing(item)
+
+
+def _without(node: Node, letters: str, within: tuple[int, int] = (0, LAST)) -> Node:
+    match node:
+        case Chars(intervals):
+            clipped = ((max(low, within[0]), min(high, within[1])) for low, high in intervals)
+            intervals = tuple((low, high) for low, high in clipped if low <= high)
             for code in map(ord, letters):
                 intervals = tuple(part for low, high in intervals for part in _cut(low, high, code))
             return Chars(intervals)
         case Anchor():
             return node
         case Series(items):
-            return Series(tuple(_without(item, letters) for item in items))
+            return Series(tuple(_without(item, letters, within) for item in items))
         case Choice(options):
-            return Choice(tuple(_without(option, letters) for option in options))
+            return Choice(tuple(_without(option, letters, within) for option in options))
         case Repeat(item, least, most, is_lazy):
-            return Repeat(_without(item, letters), least, most, is_lazy)
+            return Repeat(_without(item, letters, within), least, most, is_lazy)
         case Atomic(item):
-            return Atomic(_without(item, letters))
+            return Atomic(_without(item, letters, within))
 
 
 def _cut(low: int, high: int, code: int) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from faultware import Abort, Delay, Exponential, Match, PathMatch, Rule, TextMatch, Uniform
 from faultware.config.oneline import parse_rules
 from faultware.core.faults import Throttle
+from faultware.core.request import Request
 from faultware.core.ruleset import LiveRule, RuleSet
 from faultware.interop.envoyexport import export_envoy
 from faultware.interop.istioexport import export_istio
@@ -182,6 +183,28 @@ def test_a_rule_of_a_group_that_cannot_be_said_lets_nothing_behind_it_be_hit():
         exported = export(rules)
         assert [rule.name for rule in back(exported)] == ["a"], to
         assert [remark.where for remark in exported.losses] == ["rule b"]
+
+
+@pytest.mark.parametrize(
+    ("match", "asked"),
+    [
+        (Match("/a"), Request(path="/a", raw_path="/%61")),
+        (Match(PathMatch(exact='/"')), Request(path='/"', raw_path='/"')),
+        (Match(host="a.b"), Request(headers=[("host", "[a.b]")])),
+        (Match(query={"q": "1"}), Request(query_string="q=%31")),
+        (Match(query={"q": "1"}), Request(query_string="q=1&%71=1")),
+    ],
+)
+def test_what_the_mesh_may_miss_of_a_rule_does_not_fall_to_the_rules_behind_it(match, asked):
+    rules = [
+        Rule("a", match, percentage=100, abort=Abort(503), group="g"),
+        Rule("b", percentage=100, abort=Abort(500), group="g"),
+    ]
+    for export in EXPORTS.values():
+        assert "b" not in hits(back(export(rules)), asked)
+    assert hits(rules, asked) == ["a"]
+    others = Request("GET", "/other", query_string="q=2", headers=[("host", "other")])
+    assert hits(back(EXPORTS["envoy"](rules)), others) == ["b"]
 
 
 def test_one_table_of_routes_holds_one_group():
