@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from faultware.config.mistakes import shown
 from faultware.core.matching import Match
@@ -22,11 +22,15 @@ def read_runtime(value: object) -> tuple[tuple[str, int], ...]:
         pairs: list[tuple[object, object]] = [_pair(word) for word in words]
     elif isinstance(value, Mapping):
         pairs = list(cast("Mapping[object, object]", value).items())
-    elif isinstance(value, tuple) and all(map(_is_pair, cast("tuple[object, ...]", value))):
-        pairs = list(cast("tuple[tuple[object, object], ...]", value))
+    elif _are_pairs(value):
+        pairs = list(value)
     else:
-        raise RuleError(f"{shown(cast('object', value))} is not a mapping", hint="fault.http.abort.abort_percent=10")
+        raise RuleError(f"{shown(value)} is not a mapping", hint="fault.http.abort.abort_percent=10")
     return tuple((_key(key), _number(key, number)) for key, number in pairs)
+
+
+def _are_pairs(value: object) -> TypeGuard[tuple[tuple[object, object], ...]]:
+    return isinstance(value, tuple) and all(map(_is_pair, cast("tuple[object, ...]", value)))
 
 
 def _is_pair(value: object) -> bool:

@@ -217,7 +217,7 @@ def test_runtime_keys_do_here_at_the_start_what_they_do_in_envoy_at_once(everybo
     after = mesh.counters()["both"]
     mesh.set_runtime(**dict.fromkeys(keys, ""))
     rules = envoy(completed(SHARES["both"]), runtime=keys).rules
-    plan = Engine(Dice(lambda: 0.5), Limits()).decide(map(LiveRule, rules), Request(), 0.0)
+    plan = Engine(Dice(lambda: 0.5), Limits()).decide(tuple(map(LiveRule, rules)), Request(), 0.0)
     assert outcome.status == (plan.ending.fault.status if plan.ending else 200)
     # Envoy's delays are a few milliseconds short.
     assert took >= plan.delay_seconds - 0.004
