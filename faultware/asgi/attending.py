@@ -15,7 +15,7 @@ from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.websocket import Handshake, inject_websocket
-from faultware.runtime.routing import route_of
+from faultware.runtime.routing import mount_of, route_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -42,13 +42,14 @@ class Attendant:
         control: The control endpoint that is answered for here.
     """
 
-    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_listens", "_route")
+    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_listens", "_mount", "_route")
 
     def __init__(self, app: ASGIApp, service: Service, control: Control | None) -> None:
         self._app = app
         self._injector = service.injector
         self._control = control
-        self._route = route_of(app)
+        self._mount = mount_of(app)
+        self._route = route_of(app, self._mount)
         self._is_marked = service.settings.mark_responses
         self._listens = service.settings.control_listen is not None
 
@@ -75,12 +76,14 @@ class Attendant:
                     return attempt(self._control, injector, path, scope, receive, send, is_marked=self._is_marked)
                 return answer(self._control, path, scope, receive, send)
             rules, names = view.rules, view.raw_header_names
+            # What is remembered is looked up before the prefix has been taken away: `/api/api` is not to hide `/api`.
+            remember = not self._mount or not path.startswith(self._mount)
             try:
                 has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
                 if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
-                    candidates = rules.candidates(ScopeRequest(scope, path))
+                    candidates = rules.candidates(ScopeRequest(scope, path), remember=remember)
                 else:
-                    candidates = rules.find(path)
+                    candidates = rules.find(path, remember=remember)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
         if _DECIDED in scope or not (candidates or view.is_measured):

@@ -214,7 +214,7 @@ class RuleSet:
         """The names of the rules that are tried on every new path for want of a condition to file them under."""
         return [entry.rule.name for entry in self._anywhere if not _matches_everything(entry.rule)]
 
-    def find(self, path: str) -> tuple[LiveRule, ...]:
+    def find(self, path: str, *, remember: bool = True) -> tuple[LiveRule, ...]:
         """The rules whose path condition holds and that are not filed under a header, query field or cookie."""
         quiet = self.quiet
         if path in quiet:
@@ -223,7 +223,7 @@ class RuleSet:
         if found is not None:
             return found
         found = self._look_up(path)
-        if len(path) > MAX_REMEMBERED_LENGTH or not (path.isascii() and path.isprintable()):
+        if not remember or len(path) > MAX_REMEMBERED_LENGTH or not (path.isascii() and path.isprintable()):
             return found
         if found:
             if len(self.known) >= MAX_REMEMBERED:
@@ -235,9 +235,9 @@ class RuleSet:
             quiet[path] = True
         return found
 
-    def candidates(self, request: Request) -> Sequence[LiveRule]:
+    def candidates(self, request: Request, *, remember: bool = True) -> Sequence[LiveRule]:
         """Every rule that could match, in order: all of them accept the path; the other conditions are still open."""
-        found = self.find(request.path)
+        found = self.find(request.path, remember=remember)
         if not self._has_fields:
             return found
         more = [entry for entry in self._find_by_fields(request) if self._accepts_path(entry, request.path)]

@@ -9,7 +9,8 @@ measured against the frameworks themselves in `tests/frameworks`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,26 +23,53 @@ _SLASHES: Final = re.compile("/{2,}")
 _MAX_DEPTH: Final = 50
 
 
-def route_of(app: object) -> Route:
+def route_of(app: object, mount: str = "") -> Route:
     """How the application computes the path it routes by: `route(path, root_path)`.
 
     Args:
         app: What the middleware wraps: the framework's object, a bound method of it, or other middlewares that keep
             what they wrap as `.app`. The innermost that is known decides: one framework's middleware may stand before
             another framework's application.
+        mount: The prefix that it puts in the place of the server's, if it has one (`mount_of`).
     """
-    route: Route = plain
+    family: Route = plain
+    for _, name in _frameworks(app):
+        family = _FAMILIES[name]
+    if not mount:
+        return family
+
+    def route(path: str, _root: str) -> str:
+        return family(path, mount)
+
+    return route
+
+
+def mount_of(app: object) -> str:
+    """The mount prefix that an ASGI application puts in the place of the server's; empty: it does not.
+
+    FastAPI has an argument for it, Django a setting. What stands inside of the application sees it as `root_path`.
+    """
+    mount: object = ""
+    for found, name in _frameworks(app):
+        if name == "django":
+            mount = getattr(sys.modules["django.conf"].settings, "FORCE_SCRIPT_NAME", "")
+        else:
+            mount = getattr(found, "root_path", "") if name == "fastapi" else ""
+    return mount if isinstance(mount, str) else ""
+
+
+def _frameworks(app: object) -> Iterator[tuple[object, str]]:
+    """What of an application and of what it wraps belongs to a known framework, from the outermost inwards."""
     for _ in range(_MAX_DEPTH):
         app = getattr(app, "__self__", app)
-        for kind in type(app).__mro__:
-            if family := _FAMILIES.get(kind.__module__.partition(".")[0]):
-                route = family
-                break
+        packages = (kind.__module__.partition(".")[0] for kind in type(app).__mro__)
+        name = next((package for package in packages if package in _FAMILIES), None)
+        if name is not None:
+            yield app, name
         inner = getattr(app, "app", None)
         if inner is None or inner is app:
-            break
+            return
         app = inner
-    return route
 
 
 def plain(path: str, root: str) -> str:
