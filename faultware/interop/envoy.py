@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from faultware.interop.envoyfilter import FILTER_FIELDS, FILTER_TYPE, Context, Filter, read_filter
+from faultware.config.mistakes import shown
+from faultware.interop.envoyfilter import FILTER_FIELDS, FILTER_TYPE, Context, Filter, Shadow, read_filter
 from faultware.interop.envoyroutes import Slot, Table, acting, all_of, pick, unpacked
+from faultware.interop.envoyunread import tell_unread
 from faultware.interop.making import name_of, rules_of_slots, unique
 from faultware.interop.reading import switch, text
 from faultware.interop.remarks import Imported, Remarks
@@ -29,6 +31,7 @@ _MANAGER: Final = (
 )
 _BOOTSTRAP: Final = ("static_resources", "dynamic_resources", "layered_runtime", "admin", "node")
 _GROUP: Final = "routes"
+_ANOTHER: Final = Shadow("", is_loss=False)
 _WANTED: Final = "a bootstrap, a listener, http_filters, a route with overrides, or a fault filter"
 
 
@@ -67,6 +70,7 @@ def import_envoy(root: Node, *, runtime: Runtime | None = None, cluster: str = "
     keys = {**_layers(root), **(runtime or {})}
     reader = _Reader(Context(remarks, keys, cluster), listener)
     rules = unique(reader.rules(root))
+    tell_unread(root, reader.context, reader.names)
     remarks.check()
     if not reader.found:
         raise root.wrong("there is no fault filter here", _WANTED)
@@ -88,9 +92,12 @@ class _Reader:
     """Finds the fault filters of a document."""
 
     def __init__(self, context: Context, listener: str) -> None:
-        self._context = context
+        self.context = context
+        # Of the fault filters in chains.
+        self.names: set[str] = set()
         self._listener = listener
         self._bounds: dict[int, Node] = {}
+        self._groups: set[str] = set()
         # Whether there is a fault filter at all.
         self.found = False
         self._is_alone = True
@@ -117,7 +124,7 @@ class _Reader:
             return self._chain([root], None)
         kind, value = unpacked(root)
         if kind == FILTER_TYPE or (not kind and any(pick(root, name) is not None for name in FILTER_FIELDS)):
-            own = read_filter(value, self._context)
+            own = read_filter(value, self.context)
             return self._made([Slot(ALWAYS, acting(own))], value, "", None)
         return []
 
@@ -128,7 +135,7 @@ class _Reader:
         least = min(self._bounds)
         for bound, node in self._bounds.items():
             if bound != least:
-                self._context.remarks.lost(node, f"one bound holds for the whole process: the least, {least}")
+                self.context.remarks.lost(node, f"one bound holds for the whole process: the least, {least}")
         return {"max_active_faults": least}
 
     def _bootstrap(self, root: Node) -> list[Rule]:
@@ -142,28 +149,49 @@ class _Reader:
 
     def _listeners(self, listeners: Sequence[Node]) -> list[Rule]:
         found: list[tuple[str, Node, list[Rule]]] = []
+        names: list[str] = []
         for listener in listeners:
             named = listener.get("name")
             name = "" if named is None else text(named)
+            names.append(name)
             if self._listener and name != self._listener:
+                self.context.shadowed[listener.place] = _ANOTHER
                 continue
-            rules = [rule for manager in _managers(listener) for rule in self._manager(manager)]
+            rules = self._of_listener(listener)
             if rules:
                 found.append((name, listener, rules))
+        if self._listener and self._listener not in names:
+            known = ", ".join(name for name in names if name)
+            raise listeners[0].wrong(f"there is no listener {shown(self._listener)}", known and f"one of {known}")
         if len(found) > 1:
-            names = ", ".join(name or "one without a name" for name, _, _ in found)
+            several = ", ".join(name or "one without a name" for name, _, _ in found)
             raise found[1][1].wrong(
-                f"several listeners have faults: {names}", "say which stands in front of this service"
+                f"several listeners have faults: {several}", "say which stands in front of this service"
             )
-        if self._listener and not any(listener.get("name") for listener in listeners):
-            raise listeners[0].wrong(f"there is no listener {self._listener}")
+        if len(listeners) > 1 and found and not self._listener:
+            name, listener, _ = found[0]
+            reason = f"{name or 'this one'}, the only listener with faults, counts as the one in front of this service"
+            self.context.remarks.note(listener, reason)
         return found[0][2] if found else []
+
+    def _of_listener(self, listener: Node) -> list[Rule]:
+        """The rules of its filter chains, which must be the same ones: a request comes through one of them."""
+        chains = [*all_of(listener, "filter_chains")]
+        default = pick(listener, "default_filter_chain")
+        each: list[list[Rule]] = []
+        for chain in [*chains, *([] if default is None else [default])]:
+            self._groups.clear()
+            each.append([rule for manager in _managers(chain) for rule in self._manager(manager)])
+        if any(rules != each[0] for rules in each):
+            hint = "import the http_filters of the one in front of this service by itself"
+            raise listener.wrong("the filter chains of this listener have different faults", hint)
+        return each[0] if each else []
 
     def _manager(self, node: Node) -> list[Rule]:
         for name in ("rds", "scoped_routes"):
             source = pick(node, name)
             if source is not None and any(_is_fault(entry) for entry in all_of(node, "http_filters")):
-                self._context.remarks.lost(source, "overrides in routes that a control plane sends are not known")
+                self.context.remarks.lost(source, "overrides in routes that a control plane sends are not known")
         return self._chain(all_of(node, "http_filters"), pick(node, "route_config"))
 
     def _chain(self, entries: Sequence[Node], table: Node | None) -> list[Rule]:
@@ -173,19 +201,29 @@ class _Reader:
                 continue
             self.found = True
             named, disabled = entry.get("name"), entry.get("disabled")
-            config = pick(entry, "typed_config")
             own = None
-            with self._context.remarks.gathering():
-                own = None if config is None else acting(read_filter(unpacked(config)[1], self._context))
+            with self.context.remarks.gathering():
+                own = self._of_entry(entry)
             if disabled is not None and switch(disabled):
                 own = None
             chained.append(("" if named is None else text(named), entry, own))
+            self.names.add(chained[-1][0])
         self._is_alone = len(chained) == 1
         rules: list[Rule] = []
         for name, entry, own in chained:
-            slots = [Slot(ALWAYS, own)] if table is None else Table(name, own, self._context).slots(table)
+            slots = [Slot(ALWAYS, own)] if table is None else Table(name, own, self.context).slots(table)
             rules += self._made(slots, entry, name, table)
         return rules
+
+    def _of_entry(self, entry: Node) -> Filter | None:
+        config = pick(entry, "typed_config")
+        if config is not None:
+            return acting(read_filter(unpacked(config)[1], self.context))
+        found = pick(entry, "config_discovery")
+        if found is None:
+            raise entry.wrong("typed_config is missing", f"'@type': {FILTER_TYPE}")
+        self.context.remarks.lost(found, "a filter that a control plane sends is not known")
+        return None
 
     def _made(self, slots: Sequence[Slot], node: Node, name: str, table: Node | None) -> list[Rule]:
         self.found = True
@@ -198,7 +236,12 @@ class _Reader:
         group = group or _GROUP
         if not self._is_alone and own:
             group = name_of(f"{group[:30]}-{own}")
-        return rules_of_slots(slots, node, self._context.remarks, name=own, group=group)
+        # Filters of the same name all act: each has a group of its own.
+        first, number = group, 2
+        while group in self._groups:
+            group, number = f"{first[:58]}-{number}", number + 1
+        self._groups.add(group)
+        return rules_of_slots(slots, node, self.context.remarks, name=own, group=group)
 
     def _tables(self, root: Node, kind: str) -> list[Rule]:
         """Routes without a chain: the filters are those that are overridden there."""
@@ -208,30 +251,28 @@ class _Reader:
         self._is_alone = len(names) == 1
         rules: list[Rule] = []
         for name in names:
-            reader = Table(name, None, self._context)
+            reader = Table(name, None, self.context)
             read = {"table": reader.slots, "host": reader.host_slots, "route": reader.route_slots}[kind]
             rules += self._made(read(root), root, name, root)
         return rules
 
 
-def _managers(listener: Node) -> Iterator[Node]:
-    """The HTTP connection managers of a listener."""
-    chains = [*all_of(listener, "filter_chains")]
-    default = pick(listener, "default_filter_chain")
-    for chain in [*chains, *([] if default is None else [default])]:
-        for entry in all_of(chain, "filters"):
-            config = pick(entry, "typed_config")
-            if config is not None:
-                kind, value = unpacked(config)
-                if kind == _MANAGER:
-                    yield value
+def _managers(chain: Node) -> Iterator[Node]:
+    """The HTTP connection managers of a filter chain."""
+    for entry in all_of(chain, "filters"):
+        config = pick(entry, "typed_config")
+        if config is not None:
+            kind, value = unpacked(config)
+            if kind == _MANAGER:
+                yield value
 
 
 def _is_fault(entry: Node) -> bool:
     config = pick(entry, "typed_config")
     if config is None:
-        named = entry.get("name")
-        return named is not None and named.text == FILTER_NAME
+        named, found = entry.get("name"), pick(entry, "config_discovery")
+        kinds = () if found is None else all_of(found, "type_urls")
+        return (named is not None and named.text == FILTER_NAME) or any(kind.text == FILTER_TYPE for kind in kinds)
     return unpacked(config)[0] == FILTER_TYPE
 
 

@@ -94,11 +94,28 @@ class Context:
         remarks: Where is written what has to be said.
         runtime: Envoy's runtime keys.
         cluster: The name by which the mesh calls this service; empty: not known.
+        read: The configurations that were read, by their identity.
+        shadowed: Places that are not read, and why: what a request never reaches, and what is spared.
     """
 
     remarks: Remarks
     runtime: Runtime = field(default_factory=dict[str, "int | float"])
     cluster: str = ""
+    read: set[int] = field(default_factory=set[int])
+    shadowed: dict[str, Shadow] = field(default_factory=dict[str, "Shadow"])
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """Why a place is not read.
+
+    Args:
+        reason: In words.
+        is_loss: Whether Envoy would read it.
+    """
+
+    reason: str
+    is_loss: bool
 
 
 def read_filter(node: Node, context: Context) -> Filter:
@@ -107,6 +124,7 @@ def read_filter(node: Node, context: Context) -> Filter:
     Raises:
         RuleError: Envoy would refuse it, or a rule cannot hold it.
     """
+    context.read.add(id(node))
     given = fields(node, "fault filter", (*FILTER_FIELDS, "@type"))
     keys = {name: text(given[name]) if name in given else key for name, key in _RUNTIME.items()}
     faults: dict[str, Fault] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.matching import TextMatch
-from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, read_filter
+from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, Shadow, read_filter
 from faultware.interop.envoymatch import header_terms, pattern_condition, string_condition, text_condition
 from faultware.interop.re2syntax import quote
 from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
@@ -27,6 +27,7 @@ _OUTSIDE: Final = ("runtime_fraction", "tls_context", "dynamic_metadata", "filte
 _ROUTE_MATCH: Final = (*_PATHS, *_OUTSIDE, "case_sensitive", "headers", "query_parameters", "grpc")
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
+_OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
 _GRPC: Final = TextMatch(regex=r"application/grpc(?:\+.*)?")
 
 
@@ -84,6 +85,8 @@ class Table:
         self._name = name
         self._chain = chain
         self._context = context
+        # Conditions that are not known, of routes without faults.
+        self._unknown: list[NotCarriedError] = []
 
     def slots(self, config: Node) -> list[Slot]:
         """The slots of a `RouteConfiguration`; a single one, if nothing is overridden."""
@@ -103,6 +106,10 @@ class Table:
 
     def _joined(self, found: list[Slot]) -> list[Slot]:
         """The slots, and the one for requests without a route; what says the same at the end is left out."""
+        if self._chain is not None or any(slot.filter is not None for slot in found):
+            for unknown in self._unknown:
+                reason = f"{unknown.reason}; these requests are spared what stands behind"
+                self._context.remarks.lost(unknown.node, reason)
         taken = next((index for index, slot in enumerate(found) if slot.terms == ALWAYS), None)
         if taken is not None:
             # Nothing comes after what takes every request.
@@ -126,14 +133,18 @@ class Table:
 
     def _host_slots(self, terms: Terms, host: Node, level: Filter | None) -> Iterator[Slot]:
         own = self._override(host, level)
+        shadow: Shadow | None = None
         for route in all_of(host, "routes"):
+            if shadow is not None:
+                self._context.shadowed[route.place] = shadow
+                continue
             slots: list[Slot] = []
             with self._context.remarks.gathering():
                 slots = list(self._route_slots(terms, route, own))
             yield from slots
             if slots and slots[-1].terms == terms:
-                return
-        if terms != ALWAYS:
+                shadow = _shadow(route)
+        if terms != ALWAYS and shadow is None:
             yield Slot(terms, self._chain)
 
     def _route_slots(self, terms: Terms, route: Node, level: Filter | None) -> Iterator[Slot]:
@@ -147,6 +158,8 @@ class Table:
         matched, unknown = _route_terms(match)
         if unknown is not None and own is not None:
             self._context.remarks.lost(unknown.node, f"{unknown.reason}; these requests are spared")
+        elif unknown is not None:
+            self._unknown.append(unknown)
         if not matched.is_never:
             yield Slot(terms & matched, None if unknown else own, share, name)
 
@@ -185,6 +198,7 @@ class Table:
         if kind == _FILTER_CONFIG:
             disabled, inner = value.get("disabled"), value.get("config")
             if disabled is not None and switch(disabled):
+                self._context.shadowed[given.place] = _OFF
                 return None
             if inner is None:
                 return level
@@ -192,6 +206,15 @@ class Table:
         if kind != FILTER_TYPE:
             raise given.wrong(f"{self._name} is a fault filter, and this is none", f"'@type': {FILTER_TYPE}")
         return acting(read_filter(value, self._context))
+
+
+def _shadow(route: Node) -> Shadow:
+    """What becomes of the routes behind one that takes all that reach it."""
+    match = route.get("match")
+    if match is None or _route_terms(match)[1] is None:
+        return Shadow(f"never reached: the route in line {route.line} takes every request", is_loss=False)
+    reason = f"the route in line {route.line} may take every request, so what stands behind it is left out"
+    return Shadow(reason, is_loss=True)
 
 
 def acting(filter_: Filter) -> Filter | None:
