@@ -75,7 +75,8 @@ def match_terms(node: Node, caller: Caller) -> tuple[Terms, NotCarriedError | No
             elif key.lower() not in _NO_HEADERS:
                 terms &= on_header(key, _header(value, is_without=name == "without_headers"))
     for key, value in _pairs(given, "query_params"):
-        terms &= Terms(raw_query=((key, _condition(value) if value.fields else TextMatch(present=True)),))
+        is_present = value.kind == "mapping" and not value.fields
+        terms &= Terms(raw_query=((key, TextMatch(present=True) if is_present else _condition(value)),))
     if "port" in given:
         whole(given["port"], 0, 65535)
         unknown = NotCarriedError(given["port"], "the port a request was sent to is known to the mesh only")
