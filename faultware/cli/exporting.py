@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
 from faultware.cli.importing import described, tell
-from faultware.cli.reading import read_target
+from faultware.cli.reading import read_whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
 
+    from faultware.cli.reading import Target
     from faultware.cli.screen import Screen
+    from faultware.interop.remarks import Remark
+
+# Settings that bound what rules do.
+_BOUNDS: Final = (
+    *("enabled", "armed", "dry_run", "exclude", "seed", "abort_when", "max_active_faults", "max_delay"),
+    *("max_percentage", "max_traffic_percentage", "max_faults", "max_faults_per_minute", "max_faults_per_client"),
+)
 
 
 def options(parser: ArgumentParser) -> None:
@@ -30,15 +39,29 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
     from faultware.interop.istioexport import export_istio  # noqa: PLC0415
     from faultware.interop.writing import written  # noqa: PLC0415
 
-    rules = read_target(arguments.target)
-    if arguments.to == "envoy":
-        exported = export_envoy(rules, cluster=arguments.cluster)
+    target = read_whole(arguments.target)
+    is_envoy = arguments.to == "envoy"
+    if is_envoy:
+        most = target.settings.get("max_active_faults")
+        bound = most if isinstance(most, int) else None
+        exported = export_envoy(target.rules, cluster=arguments.cluster, max_active_faults=bound)
     else:
-        exported = export_istio(rules, host=arguments.host)
-    if not screen.answer({"documents": list(exported.documents), "remarks": described(exported.remarks)}):
+        exported = export_istio(target.rules, host=arguments.host)
+    carried = ("max_active_faults",) if is_envoy else ()
+    remarks = (*target.remarks, *_left_behind(arguments.target, target, carried), *exported.remarks)
+    if not screen.answer({"documents": list(exported.documents), "remarks": described(remarks)}):
         screen.document(written(exported.documents))
-        tell(exported.remarks)
-    return Ending.REFUSED if arguments.strict and exported.losses else Ending.DONE
+        tell(remarks)
+    return Ending.REFUSED if arguments.strict and any(one.is_loss for one in remarks) else Ending.DONE
+
+
+def _left_behind(file: str, target: Target, carried: tuple[str, ...]) -> Iterator[Remark]:
+    """The settings that bound the rules here, and not in the mesh."""
+    from faultware.interop.remarks import Remark  # noqa: PLC0415
+
+    for name in target.settings:
+        if name in _BOUNDS and name not in carried:
+            yield Remark(file, name, "a setting of the service, which the mesh does not know", is_loss=True)
 
 
 COMMAND: Final = Command(

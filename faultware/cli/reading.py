@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from faultware.core.rules import Rule
+    from faultware.interop.remarks import Remark
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What stands in a file, or in a text.
+
+    Args:
+        rules: The rules.
+        settings: What stands beside them, by name, read.
+        remarks: What was not carried over, if the file was a foreign one.
+    """
+
+    rules: tuple[Rule, ...]
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    remarks: tuple[Remark, ...] = ()
 
 
 def read_target(target: str) -> tuple[Rule, ...]:
-    """The rules in a file, in a text, or, for `-`, in what comes in.
+    """The rules in a file, in a text, or, for `-`, in what comes in; see `read_whole`."""
+    return read_whole(target).rules
+
+
+def read_whole(target: str) -> Target:
+    """The rules in a file, in a text, or, for `-`, in what comes in, with what stands beside them.
 
     A rule holds blanks; what holds none, or names a file, is a path. A file may be a foreign one.
 
@@ -23,10 +45,10 @@ def read_target(target: str) -> tuple[Rule, ...]:
     from faultware.config.values import read_rules_value  # noqa: PLC0415  (loads pydantic)
 
     if target == "-":
-        return read_rules_value(sys.stdin.read())
+        return Target(read_rules_value(sys.stdin.read()))
     path = Path(target)
     if any(letter.isspace() for letter in target.strip()) and not path.is_file():
-        return read_rules_value(target)
+        return Target(read_rules_value(target))
     return _of_file(path)
 
 
@@ -37,7 +59,7 @@ def documents(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     return [rule_document(rule) for rule in rules]
 
 
-def _of_file(path: Path) -> tuple[Rule, ...]:
+def _of_file(path: Path) -> Target:
     from faultware.config.files import read_file  # noqa: PLC0415
     from faultware.config.settings import load_settings  # noqa: PLC0415  (loads asyncio)
     from faultware.config.values import read_rules_value  # noqa: PLC0415
@@ -48,10 +70,11 @@ def _of_file(path: Path) -> tuple[Rule, ...]:
 
         imported = import_file(path)
         if imported is not None:
-            return imported.rules
+            return Target(imported.rules, imported.settings, imported.remarks)
     data = read_file(path)
     if data.keys() <= {"rules"}:
-        return read_rules_value(path)
+        return Target(read_rules_value(path))
     settings = load_settings({}, config_file=path, enabled=True)
+    beside = {name: getattr(settings, name) for name in data if name != "rules"}
     # A service that a file keeps off does not look at its rules; whoever asks here wants to know.
-    return settings.rules if settings.enabled else read_rules_value(data.get("rules", ()))
+    return Target(settings.rules if settings.enabled else read_rules_value(data.get("rules", ())), beside)

@@ -37,23 +37,27 @@ def export_envoy(
     notes = Notes()
     filters: list[Document] = []
     table: Document | None = None
+    # Of filters with one name all would be overridden by a route.
+    names = {rule.name for rule in rules if not rule.group}
     for group, members in in_order(rules):
         if not group:
             made = _filter(members[0], notes, max_active_faults)
             if made is not None:
                 filters.append({"name": members[0].name, "typed_config": made})
         elif table is None:
-            name = group
+            name, number = group, 2
+            while name in names:
+                name, number = f"{group}-{number}", number + 1
             routes: list[Document] = []
             for rule in members:
                 routes.append(_route(rule, name, notes, cluster, max_active_faults))
                 routes += _missed(rule, cluster) if rule is not members[-1] else []
             filters.append({"name": name, "typed_config": {"@type": FILTER_TYPE}})
             host = {"name": name, "domains": ["*"], "routes": [*routes, _rest(cluster)]}
-            table = {"name": name, "virtual_hosts": [host]}
+            table = {"name": group, "virtual_hosts": [host]}
         else:
             for rule in members:
-                if rule.faults:
+                if rule.faults or rule.by_headers is not None:
                     notes.lost(rule, "group", "one table of routes holds one group; export this one by itself")
     if not filters:
         return Exported((), notes.all())

@@ -16,6 +16,7 @@ from faultware.interop.patterns import (
     STRANGE_QUERY,
     blurs,
     host_pattern,
+    is_everything,
     path_pattern,
     raw_pattern,
     text_pattern,
@@ -128,7 +129,7 @@ def _add_rest(match: Match, found: Matchers) -> None:
             raise NotExportedError(f"match.{name}", reason)
     if match.methods:
         found.headers.append({"name": ":method", "string_match": _methods(match.methods)})
-    if match.path is not None and not (match.path.kind == "segments" and match.path.value == "/"):
+    if match.path is not None and not is_everything(match.path):
         found.headers.append(_on_target("match.path", path_pattern(match.path), invert=match.path.invert))
         if match.path.invert:
             found.headers.append({"name": ":path", "string_match": {"safe_regex": {"regex": PLAIN_TARGET}}})

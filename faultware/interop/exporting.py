@@ -128,6 +128,8 @@ def mesh_faults(rule: Rule, notes: Notes) -> MeshFaults:
     for name, reason in _NARROWING.items():
         if getattr(rule, name):
             raise NotExportedError("for" if name == "lifetime_seconds" else name, reason)
+    if rule.is_websocket:
+        raise NotExportedError("websocket", "a fault of the mesh does not tell handshakes from other requests")
     if rule.sample_by is not None:
         notes.lost(rule, "sample_by", "the mesh rolls for each request anew")
     if rule.fallback is not None:

@@ -36,10 +36,13 @@ def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported
     groups: dict[str, list[Rule]] = {}
     for group, members in in_order(rules):
         groups.setdefault(group, []).extend(members)
-    documents = [document for group, members in groups.items() for document in _service(group, members, host, notes)]
-    if len(documents) > 1:
-        for rule in next(iter(list(groups.values())[1:])):
-            notes.lost(rule, "group", "of several VirtualServices for one host the mesh takes the first")
+    documents: list[Document] = []
+    for group, members in groups.items():
+        found = list(_service(group, members, host, notes))
+        if documents and found:
+            for rule in members:
+                notes.lost(rule, "group", "of several VirtualServices for one host the mesh takes the first")
+        documents += found
     return Exported(tuple(documents), notes.all())
 
 

@@ -11,6 +11,7 @@ from faultware.interop.patterns import (
     STRANGE_PATH,
     blurs,
     host_pattern,
+    is_everything,
     path_pattern,
     raw_pattern,
     text_pattern,
@@ -71,8 +72,7 @@ def missed_blocks(match: Match) -> list[Document] | None:
 def _uri(match: Match) -> Document:
     """What is said of the path, which may be said once."""
     targets = [condition for name, condition in match.headers if name == ":path"]
-    is_everything = match.path is not None and match.path.kind == "segments" and match.path.value == "/"
-    path = None if is_everything else match.path
+    path = None if match.path is None or is_everything(match.path) else match.path
     if len(targets) + (match.raw_path is not None) + (path is not None) > 1:
         raise NotExportedError("match", "a VirtualService has one condition on the path")
     if path is not None:

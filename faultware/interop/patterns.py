@@ -33,10 +33,14 @@ _FLAGS: Final = re.DOTALL | re.ASCII
 
 def blurs(match: Match) -> list[str]:
     """The fields of a match whose conditions miss some requests, if they are compared with what was sent."""
-    is_everything = match.path is not None and match.path.kind == "segments" and match.path.value == "/"
-    found = ["path"] if match.path is not None and not is_everything else []
+    found = ["path"] if match.path is not None and not is_everything(match.path) else []
     found += ["query"] if match.query else []
     return found + (["host"] if match.host is not None and match.host.present is None else [])
+
+
+def is_everything(path: PathMatch) -> bool:
+    """Whether a condition holds for every path."""
+    return path.kind == "segments" and path.value == "/" and not path.invert
 
 
 def path_pattern(path: PathMatch) -> str | None:

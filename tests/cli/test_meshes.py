@@ -120,6 +120,28 @@ def test_export_answers_programs(run):
     assert answer["remarks"][0]["field"] == "count"
 
 
+def test_export_carries_the_bound_of_a_file_to_envoy_and_says_what_else_bounds_its_rules(run, file):
+    path = file("rules: /pay 10% abort 503\nmax_active_faults: 3\nexclude: /a\nmark_responses: false\n", "own.yaml")
+    known = "a setting of the service, which the mesh does not know"
+    result = run("export", "--to", "envoy", path)
+    assert yaml.safe_load(result.out)["http_filters"][0]["typed_config"]["max_active_faults"] == 3
+    assert result.err == f"{path}: exclude: not carried over: {known}\n"
+    again = run("import", file(result.out, "envoy.yaml"))
+    assert yaml.safe_load(again.out)["max_active_faults"] == 3
+    result = run("export", "--to", "istio", "--strict", path)
+    assert result.code == 1
+    assert result.err.splitlines() == [
+        f"{path}: {name}: not carried over: {known}" for name in ("max_active_faults", "exclude")
+    ]
+
+
+def test_export_says_what_was_lost_already_when_the_file_was_imported(run, file):
+    path = file(PORT)
+    result = run("export", "--to", "envoy", "--strict", path)
+    assert result.code == 1
+    assert f"{path}, line 6: spec.http[0].match[0].port: not carried over: " in result.err
+
+
 def test_one_meshs_document_becomes_another_ones(run, file):
     result = run("export", "--to", "envoy", file(PLAIN))
     assert result.code == 0

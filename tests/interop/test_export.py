@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from faultware import Abort, Delay, Exponential, Match, PathMatch, Rule, TextMatch, Uniform
 from faultware.config.oneline import parse_rules
-from faultware.core.faults import Throttle
+from faultware.core.asking import ByHeaders
+from faultware.core.faults import Throttle, WebsocketClose
 from faultware.core.request import Request
 from faultware.core.ruleset import LiveRule, RuleSet
 from faultware.interop.envoyexport import export_envoy
@@ -212,6 +213,47 @@ def test_one_table_of_routes_holds_one_group():
     assert [(remark.where, remark.what) for remark in export_envoy(rules).losses] == [("rule b", "group")]
     assert len(export_istio(rules).documents) == 2
     assert [(remark.where, remark.what) for remark in export_istio(rules).losses] == [("rule b", "group")]
+
+
+def test_a_filter_and_a_group_of_one_name_stay_apart():
+    rules = [
+        Rule("a", Match("/x"), percentage=50, abort=Abort(503)),
+        Rule("b", Match("/x"), percentage=100, abort=Abort(500), group="a"),
+        Rule("c", percentage=100, abort=Abort(501), group="a"),
+    ]
+    (document,) = export_envoy(rules).documents
+    assert [entry["name"] for entry in document["http_filters"][:2]] == ["a", "a-2"]
+    overrides = [
+        route.get("typed_per_filter_config", {}) for route in document["route_config"]["virtual_hosts"][0]["routes"]
+    ]
+    assert {name for found in overrides for name in found} == {"a-2"}
+    request = Request(path="/x", raw_path="/x")
+    assert len(hits(back(export_envoy(rules)), request)) == len(hits(rules, request)) == 2
+
+
+def test_what_a_second_group_would_let_a_request_ask_for_is_told():
+    asked = Rule("b", percentage=100, by_headers=ByHeaders(abort=100), group="h")
+    exported = export_envoy([Rule("a", Match("/a"), percentage=1, abort=Abort(503), group="g"), asked])
+    assert [(remark.where, remark.what) for remark in exported.losses] == [("rule b", "group")]
+
+
+def test_of_many_virtual_services_all_but_the_first_are_told():
+    rules = [Rule(name, Match(f"/{name}"), percentage=1, abort=Abort(503), group=name) for name in ("a", "b", "c")]
+    assert [remark.where for remark in export_istio(rules).losses] == ["rule b", "rule c"]
+
+
+def test_a_rule_for_handshakes_alone_is_left_out():
+    rule = Rule("a", percentage=100, delay=Delay(1), websocket_close=WebsocketClose(1011))
+    for export in EXPORTS.values():
+        exported = export([rule])
+        assert exported.documents == ()
+        assert [remark.what for remark in exported.losses] == ["websocket"]
+
+
+def test_a_path_that_never_is_becomes_no_path_that_always_is():
+    never = Rule("a", Match(PathMatch(segments="/", invert=True)), percentage=100, abort=Abort(503))
+    for export in EXPORTS.values():
+        assert hits(back(export([never])), Request(path="/a", raw_path="/a")) == []
 
 
 def test_nothing_is_written_as_an_alias():
