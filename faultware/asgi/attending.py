@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from faultware.asgi.acting import inject
+from faultware.asgi.carrying import carrying
 from faultware.asgi.control import answer
 from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
@@ -81,7 +82,9 @@ class Attendant:
             try:
                 has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
                 if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
-                    candidates = rules.candidates(ScopeRequest(scope, path), remember=remember)
+                    asking = ScopeRequest(scope, path)
+                    candidates = rules.candidates(asking, remember=remember)
+                    app = self._app_for(view, asking)
                 else:
                     candidates = rules.find(path, remember=remember)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
@@ -93,14 +96,20 @@ class Attendant:
             scope[_DECIDED] = True
             plan = injector.decide(view, candidates, request)
         if view.is_measured and injector.measures(view, scope["method"], path):
-            serve = partial(self._serve, plan, request, scope, receive, send)
+            serve = partial(self._serve, app, plan, request, scope, receive, send)
             return measured(injector.traffic, serve, send, is_injected=plan is not None)
         if plan is None:
             return app(scope, receive, send)
         return inject(app, injector, plan, request, scope, receive, send, is_marked=self._is_marked)
 
+    def _app_for(self, view: View, request: ScopeRequest) -> ASGIApp:
+        """The application, within which calls carry what a request has brought along for them."""
+        current = self._injector.carry(view, request) if view.rules.carries else None
+        return self._app if current is None else carrying(self._app, current)
+
     def _serve(
         self,
+        app: ASGIApp,
         plan: Plan | None,
         request: ScopeRequest,
         scope: Scope,
@@ -109,10 +118,8 @@ class Attendant:
         send: Send,
     ) -> Awaitable[None]:
         if plan is None:
-            return self._app(scope, receive, send)
-        return inject(
-            self._app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked, given=given
-        )
+            return app(scope, receive, send)
+        return inject(app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked, given=given)
 
     def _attend_websocket(self, view: View, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """WebSockets have rules of their own, and whether there are any is known at once."""

@@ -182,6 +182,10 @@ class Settings(BaseSettings):
         default=None,
         description="A file that holds that key; a final newline is dropped. Read again when it changes.",
     )
+    fault_propagation: Annotated[bool, _SWITCH] = Field(
+        default=False,
+        description="Heed signed fault requests in the header `baggage`, too, and let the application pass them on.",
+    )
     kill_file: Annotated[Path | None, _PATH] = Field(
         default=None, description="While this file exists, the switch is killed."
     )
@@ -338,6 +342,10 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     if settings.envoy_headers and not settings.envoy_headers_from:
         hint = "set FAULTWARE_ENVOY_HEADERS_FROM to addresses or networks; * is everybody"
         mistakes.append(SettingsError("nobody is trusted to send them", where=labels["envoy_headers"], hint=hint))
+    if settings.fault_propagation and settings.fault_signing_key is None:
+        hint = "set FAULTWARE_FAULT_SIGNING_KEY or FAULTWARE_FAULT_SIGNING_KEY_FILE"
+        message = "there is no key, so nobody could sign anything"
+        mistakes.append(SettingsError(message, where=labels["fault_propagation"], hint=hint))
     if settings.environment in PRODUCTION and not settings.allow_production:
         hint = "set FAULTWARE_ALLOW_PRODUCTION=true if they are wanted there"
         message = f"faults are refused in {settings.environment}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import count, takewhile
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from faultware.core.budgets import Budget
 from faultware.core.delays import Uniform
@@ -22,8 +22,9 @@ from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from faultware.core.bringing import Asking
     from faultware.core.matching import PathMatch, TextMatch
     from faultware.core.request import Fields, Request
     from faultware.core.rules import Rule
@@ -129,17 +130,6 @@ class LiveRule:
         return self.percentage if schedule is None else schedule.percentage_at(now - self.began, self.percentage)
 
 
-class Asking(Protocol):
-    """Finds the rule that a request brings along."""
-
-    header: str
-    live: LiveRule
-
-    def find(self, request: Request) -> LiveRule | None:
-        """The rule, if there is one; it counts into the tally of `live`."""
-        ...
-
-
 class RuleSet:
     """An immutable set of rules with its index.
 
@@ -165,7 +155,9 @@ class RuleSet:
     ) -> None:
         self.live = tuple(live)
         self._asking = asking
-        self._asking_until = asking_until
+        self.asking_until = asking_until
+        # Whether requests may bring something along for others.
+        self.carries = asking is not None and asking.carries
         # When the first of them expires.
         self.ends_at = min((entry.deadline for entry in self.live), default=_NEVER)
         # All whose tallies are counted.
@@ -202,7 +194,7 @@ class RuleSet:
         # that adapters may ask for a path before it is decoded (WSGI) and before its framework overlooks a newline.
         self.quiet: dict[str, bool] = {}
         headers = [key[0] for key in self._index["header"]] + ["cookie"] * bool(self._index["cookie"])
-        self.header_names = frozenset(headers if asking is None else [*headers, asking.header])
+        self.header_names = frozenset(headers if asking is None else [*headers, *asking.headers])
         self.has_query = bool(self._index["query"])
         # Whether the path as it was sent may bring a rule in, whatever the decoded one is.
         self.has_raw = bool(self._index["raw"]) or bool(self._index["raw prefix"])
@@ -244,12 +236,19 @@ class RuleSet:
         if more:
             found = tuple(sorted({*found, *more}, key=_order))
         if self._asking is not None and (asked := self._asking.find(request)) is not None:
-            asked.deadline = self._asking_until
+            asked.deadline = self.asking_until
             asked.is_plain = False  # it can expire
             if self._accepts_path(asked, request.path):
                 # What a request asks for itself comes before what happens to all.
                 return (asked, *found)
         return found
+
+    def carry(self, request: Request) -> Callable[[], str] | None:
+        """What a request brings along for the calls that are made for it, unless no fault reaches its path."""
+        asking = self._asking
+        if asking is None or not self.exemptions.allow(asking.live.rule, request.path):
+            return None
+        return asking.carry(request)
 
     def _look_up(self, path: str) -> tuple[LiveRule, ...]:
         hits: list[LiveRule] = []

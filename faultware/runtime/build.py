@@ -81,6 +81,7 @@ class Options(TypedDict, total=False):
     control_listen: str
     fault_signing_key: str
     fault_signing_key_file: str | Path
+    fault_propagation: bool | str
     control_path: str
     control_hosts: str | Iterable[str]
     kill_file: str | Path
@@ -147,7 +148,9 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         clocks=clocks,
         kill_file=settings.kill_file,
         capabilities=capabilities,
-        asking=_asking(key, exceptions, capabilities, clocks) if key is not None else None,
+        asking=None
+        if key is None
+        else _asking(key, exceptions, capabilities, clocks, carries=settings.fault_propagation),
     )
     events = EventRing()
     injector = Injector(
@@ -210,7 +213,12 @@ def _signing_key(settings: Settings) -> WatchedFile[str] | str | None:
 
 
 def _asking(
-    key: WatchedFile[str] | str, exceptions: Exceptions, capabilities: Capabilities, clocks: Clocks
+    key: WatchedFile[str] | str,
+    exceptions: Exceptions,
+    capabilities: Capabilities,
+    clocks: Clocks,
+    *,
+    carries: bool,
 ) -> SignedRequests:
     def allowed(rule: Rule) -> None:
         exceptions.check(rule.everything)
@@ -219,7 +227,7 @@ def _asking(
     def current() -> bytes:
         return (key if isinstance(key, str) else key.value).encode()
 
-    return SignedRequests(current, allowed, clocks.wall)
+    return SignedRequests(current, allowed, clocks.wall, carries=carries)
 
 
 def _may_ask(settings: Settings) -> Callable[[Request], bool] | None:

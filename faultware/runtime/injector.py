@@ -159,6 +159,26 @@ class Injector(_Glance, Reporter):
             injection.live.tally.suppressed["impossible"] += 1
         return plan.without(refused) if refused else plan
 
+    def carry(self, view: View, request: Request) -> Callable[[], str] | None:
+        """What a request brings along for the calls that are made for it, as it is to be passed on at the time."""
+        rules, current = view.rules, None
+        try:
+            current = None if self.dry_run else rules.carry(request)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            self.failed("decide", error)
+        if current is None:
+            return None
+
+        def passed_on() -> str:
+            try:
+                is_over = self.is_stopped or rules.asking_until <= self.clocks.monotonic()
+                return "" if is_over else current()
+            except Exception as error:  # noqa: BLE001  (nor the application's)
+                self.failed("decide", error)
+                return ""
+
+        return passed_on
+
     def enter(self, plan: Plan, request: Request | None = None) -> bool:
         """Claim a place among the faults that the caps allow; False: there is none, and the request passes."""
         reason = self.caps.enter("" if request is None else request.client, self.traffic.requests)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from faultware.core.bringing import Asking
     from faultware.core.exemptions import Exemptions
     from faultware.core.guards import Guard
     from faultware.core.rules import Rule
-    from faultware.core.ruleset import Asking
     from faultware.runtime.exceptions import Exceptions
     from faultware.state.store import Snapshot, Store
 

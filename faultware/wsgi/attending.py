@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.runtime.routing import route_of
 from faultware.wsgi.acting import Act
+from faultware.wsgi.carrying import carrying
 from faultware.wsgi.control import answer
 from faultware.wsgi.measuring import measured
 from faultware.wsgi.requests import EnvironRequest, path_info
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from faultware.core.plan import Plan
     from faultware.core.ruleset import LiveRule
     from faultware.runtime.build import Service
+    from faultware.runtime.view import View
 
 # Set in the environment by the middleware that decided: where an application is wrapped twice, the inner one passes.
 _DECIDED: Final = "faultware.decided"
@@ -45,7 +47,7 @@ class Attendant:
 
     def attend(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Look closely at a request, and at the switch if it has changed."""
-        injector = self._injector
+        app, injector = self._app, self._injector
         view = injector.view
         if injector.signal[0] != view.word:
             view = injector.current()
@@ -61,13 +63,15 @@ class Attendant:
             try:
                 has_field = not environ.keys().isdisjoint(view.header_names)
                 if has_field or rules.has_raw or (rules.has_query and environ.get("QUERY_STRING")):
-                    candidates = rules.candidates(EnvironRequest(environ, path))
+                    asking = EnvironRequest(environ, path)
+                    candidates = rules.candidates(asking)
+                    app = self._app_for(view, asking)
                 else:
                     candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
         if not candidates and not view.is_measured:
-            return self._app(environ, start_response)
+            return app(environ, start_response)
         is_decided = _DECIDED in environ
         chosen: tuple[Plan, EnvironRequest] | None = None
         if candidates and not is_decided:
@@ -76,16 +80,22 @@ class Attendant:
             plan = injector.decide(view, candidates, request)
             chosen = (plan, request) if plan is not None and injector.enter(plan, request) else None
         if view.is_measured and not is_decided and injector.measures(view, environ["REQUEST_METHOD"], path):
-            serve = partial(self._serve, chosen, environ)
+            serve = partial(self._serve, app, chosen, environ)
             return measured(injector.traffic, serve, start_response, is_injected=chosen is not None)
-        return self._serve(chosen, environ, start_response)
+        return self._serve(app, chosen, environ, start_response)
+
+    def _app_for(self, view: View, request: EnvironRequest) -> WSGIApplication:
+        """The application, within which calls carry what a request has brought along for them."""
+        current = self._injector.carry(view, request) if view.rules.carries else None
+        return self._app if current is None else carrying(self._app, current)
 
     def _serve(
         self,
+        app: WSGIApplication,
         chosen: tuple[Plan, EnvironRequest] | None,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         if chosen is None:
-            return self._app(environ, start_response)
-        return Act(self._app, self._injector, *chosen, environ, start_response, marks=self._is_marked).answer()
+            return app(environ, start_response)
+        return Act(app, self._injector, *chosen, environ, start_response, marks=self._is_marked).answer()
