@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _TYPES: Final = {
     "console.html": "text/html; charset=utf-8",
     "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys(
+        ("console.js", "desk.js", "elements.js", "plots.js", "rules.js"),
+        "text/javascript; charset=utf-8",
+    ),
     "console.svg": "image/svg+xml",
 }
 _PAGE: Final = "/"

@@ -13,10 +13,11 @@ from tests.control.kit import open_desk
 from tests.runtime.kit import BEGIN
 
 FOLDER = Path(shell.__file__).parent / "console"
+SCRIPTS = ("console.js", "desk.js", "elements.js", "plots.js", "rules.js")
 PARTS = {
     "/": "text/html; charset=utf-8",
     "/console.css": "text/css; charset=utf-8",
-    "/console.js": "text/javascript; charset=utf-8",
+    **{f"/{name}": "text/javascript; charset=utf-8" for name in SCRIPTS},
     "/console.svg": "image/svg+xml",
 }
 
@@ -71,7 +72,10 @@ def test_it_is_small_and_whole():
     assert sum(sizes) < 60_000
     page = (FOLDER / "console.html").read_text()
     assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) == {path[1:] for path in PARTS if path != "/"}
-    for name in ("console.html", "console.css", "console.js"):
+    assert {path.name for path in FOLDER.iterdir()} == {path[1:] or "console.html" for path in PARTS}
+    imported = re.findall(r'from "([^"]+)"', "".join((FOLDER / name).read_text() for name in SCRIPTS))
+    assert set(imported) == {f"./{name}" for name in SCRIPTS if name != "console.js"}
+    for name in ("console.html", "console.css", *SCRIPTS):
         text = (FOLDER / name).read_text()
         assert not re.search(
             r"\bstyle=|\bon[a-z]+=|innerHTML|insertAdjacent|document\.write|eval\(|url\(|@import", text
