@@ -27,9 +27,16 @@ def binary() -> Path:
 
 def _port() -> int:
     """A free one, low enough for a node of a cluster, which takes the one 10,000 above it as well."""
-    while (port := free_port()) > 55_535:
+    while (port := free_port()) > 55_535 or not _is_free(port + 10_000):
         pass
     return port
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 class RedisServer:
