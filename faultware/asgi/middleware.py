@@ -1,14 +1,13 @@
 """The ASGI middleware: it lets pass at once what no rule can concern.
 
-A request on which nothing can match costs a number read, a dictionary look-up and no coroutine of ours. All others go
+A request on which nothing can match costs a flag, a dictionary look-up and no coroutine of ours. All others go
 to the attendant. Importing this module loads next to nothing: the rest is loaded when an application is wrapped.
 """
 
 from __future__ import annotations
 
 import logging
-from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from faultware.errors import ConfigurationError
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from faultware.runtime.injector import Injector
 
 _log = logging.getLogger("faultware")
-
-_name: Final = itemgetter(0)
 
 
 class FaultMiddleware:
@@ -73,30 +70,27 @@ class FaultMiddleware:
         injector = self._injector
         if injector is None:
             return self._refuse(scope, receive, send) if self._refusal else app(scope, receive, send)
-        view = injector.view
         if injector.is_off:
             landmark = self._landmark
             if landmark is None:
                 return app(scope, receive, send)
             try:
-                is_quiet = landmark not in scope["path"]
+                path = scope["path"]
             except KeyError:  # lifespan has no path
-                is_quiet = True
-        elif injector.signal[0] != view.word:
+                path = ""
+            if landmark not in path:
+                return app(scope, receive, send)
+            return self._attend(injector.view, scope, receive, send)
+        if injector.alarm:
             return self._attend(None, scope, receive, send)
-        else:
-            try:
-                if (path := scope["path"]) in view.quiet:
-                    is_quiet = not scope["root_path"]
-                elif path in view.nearly_quiet and not scope["root_path"]:
-                    is_quiet = scope["type"] == "http" and view.raw_header_names.isdisjoint(
-                        map(_name, scope["headers"])
-                    )
-                else:
-                    is_quiet = False
-            except (KeyError, TypeError):  # a server may leave out the root path
-                is_quiet = False
-        if is_quiet:
+        view = injector.view
+        try:
+            path = None if scope["root_path"] else scope["path"]
+        except KeyError:  # a server may leave out the root path
+            path = None
+        if path in view.quiet:
+            return app(scope, receive, send)
+        if path in view.nearly_quiet and _has_none_of(view.raw_header_names, scope):
             return app(scope, receive, send)
         return self._attend(view, scope, receive, send)
 
@@ -107,3 +101,16 @@ class FaultMiddleware:
         from faultware.asgi.startup import refuse  # noqa: PLC0415
 
         return refuse(self._refusal, scope, receive, send)
+
+
+def _has_none_of(names: frozenset[bytes], scope: Scope) -> bool:
+    """Whether this is a request over HTTP without any header of these names, and without anything that is odd."""
+    try:
+        if scope["type"] != "http":
+            return False
+        for name, _ in scope["headers"]:
+            if name in names:
+                return False
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True

@@ -1,6 +1,6 @@
 """The live object that middlewares ask: rules in force, switch, clock, chance and observers in one place.
 
-A request reads one number (`signal[0]`) and one reference (`view`); everything that may touch a disk happens in the
+A request looks at one flag (`alarm`) and one reference (`view`); everything that may touch a disk happens in the
 refresher's thread or in an operator's call. Whatever goes wrong inside lets the request pass and is counted.
 """
 
@@ -21,11 +21,12 @@ from faultware.runtime.reporter import Reporter
 from faultware.runtime.traffic import Traffic
 from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
 from faultware.runtime.view import View
-from faultware.state.store import KILLED
+from faultware.state.store import KILLED, version_of
 from faultware.telemetry.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from ctypes import c_bool
 
     from faultware.core.engine import Engine
     from faultware.core.exemptions import Exemptions
@@ -46,13 +47,16 @@ _log = logging.getLogger("faultware")
 class _Glance:
     """What every request reads, in slots: with many attributes beside them these would be found more slowly.
 
-    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the signal: a kill must be seen by
+    `alarm` is true while a request must ask for the view by `current`: the flag of the store, which a kill raises for
+    the next request in every process, or True while this process has yet to begin. New rules the refresher shows.
+
+    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
     the next request, but that somebody has armed again the refresher is early enough to see.
     """
 
-    __slots__ = ("is_off", "signal", "view")
+    __slots__ = ("alarm", "is_off", "view")
+    alarm: c_bool | bool
     is_off: bool
-    signal: Signal
     view: View
 
 
@@ -119,7 +123,7 @@ class Injector(_Glance, Reporter):
         self._upkeep = Upkeep(grace_seconds)
         self._nothing = RuleSet(exemptions=exemptions)
         self._idle = View(-1, self._nothing)
-        self.signal = switch.store.signal
+        self.signal: Signal = switch.store.signal
         # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
         self.loaded = (-1, self._nothing)
         self.refresh()
@@ -267,7 +271,7 @@ class Injector(_Glance, Reporter):
     @property
     def version(self) -> int:
         """Of the state that is in force here."""
-        return self.loaded[0] >> 1
+        return version_of(self.loaded[0])
 
     def cut(self) -> None:
         """Let no fault happen, since what the store holds is not known any more."""
@@ -280,6 +284,12 @@ class Injector(_Glance, Reporter):
         """What the store holds is known again: let the next request look."""
         self.is_cut = False
         self.look()
+
+    def take_signal(self) -> None:
+        """Look at the switch where it is now."""
+        if self.signal is not self.switch.store.signal:
+            self.signal = self.switch.store.signal
+            self.look()
 
     def look(self) -> None:
         """Let the next request look at the switch."""
@@ -299,7 +309,7 @@ class Injector(_Glance, Reporter):
             active_faults=self.active_faults,
             armed=not self.is_stopped,
             rules=sum(1 for entry in rules.live if entry.deadline > now),
-            generation=self.loaded[0] >> 1,
+            generation=self.version,
             last_reload_successful=self.last_reload[0],
             last_reload_at=self.last_reload[1],
             internal_errors=dict(self.internal_errors),
@@ -332,6 +342,7 @@ class Injector(_Glance, Reporter):
 
     def _show(self, view: View) -> None:
         self.view = view
+        self.alarm = view.word < 0 or self.switch.store.flag
         self.is_off = view.word >= 0 and bool(view.word & KILLED) and not view.is_measured
 
     def _begin(self) -> bool:

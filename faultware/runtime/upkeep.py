@@ -117,7 +117,7 @@ def _follow(injector: Injector) -> None:
     try:
         store.follow()
     finally:
-        injector.signal = store.signal
+        injector.take_signal()
 
 
 def _end_arming(injector: Injector) -> None:

@@ -12,8 +12,8 @@ from faultware.state.store import Deed, Planned, Snapshot, StoredRule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Twice a version, and one, must fit into the signal.
-_MOST_VERSIONS: Final = 2**62
+# 256 times a version, and one, must fit into the signal.
+_MOST_VERSIONS: Final = 2**55
 
 
 def write_snapshot(snapshot: Snapshot) -> bytes:

@@ -21,7 +21,7 @@ from faultware.errors import StoreError
 from faultware.state.documents import read_snapshot, write_snapshot
 from faultware.state.private import make_private
 from faultware.state.roster import Roster
-from faultware.state.store import KILLED, word
+from faultware.state.store import KILLED, flag_of, version_of, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -63,7 +63,7 @@ class FileStore:
                 self._write(initial)
             # Where the state has outlived the switch (somebody cleaned up), what it says holds.
             self._signal[0] = self._signal[0] or word(self._last)
-        self.signal: Signal = self._signal
+        self._publish()
 
     @property
     def url(self) -> str:
@@ -114,7 +114,7 @@ class FileStore:
                 self._renew()
             kills = self._signal[_KILLS]
             before = self.read()
-            after = replace(change(before), version=max(before.version, self._signal[0] >> 1) + 1)
+            after = replace(change(before), version=max(before.version, version_of(self._signal[0])) + 1)
             with self._translated():
                 self._write(after)
             self._last = after
@@ -159,7 +159,11 @@ class FileStore:
                 self._write(self._last)
         # The higher version is the later word; of one version, the killed one.
         self._signal[0] = max(self._signal[0], old[0])
-        self.signal = self._signal
+        self._publish()
+
+    def _publish(self) -> None:
+        self.signal: Signal = self._signal
+        self.flag = flag_of(self._signal)
 
     def _map(self) -> memoryview:
         descriptor = os.open(self._switch_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

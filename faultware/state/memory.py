@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faultware.state.store import KILLED, Worker, word
+from faultware.state.store import KILLED, Worker, flag_of, local_signal, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,10 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._snapshot = initial
         self._kills = 0
-        self._signal = [word(initial)]
+        self._signal = local_signal()
+        self._signal[0] = word(initial)
         self.signal: Signal = self._signal
+        self.flag = flag_of(self._signal)
         # What was reported last, and since when the last kill is obeyed.
         self._worker: tuple[Worker, float] | None = None
         self._obeyed = (False, 0.0)

@@ -19,6 +19,7 @@ from faultware.state.store import DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ctypes import c_bool
     from pathlib import Path
 
     from faultware.core.rules import Rule
@@ -55,6 +56,11 @@ class MountedStore:
     def signal(self) -> Signal:
         """Of the store of this host."""
         return self._local.signal
+
+    @property
+    def flag(self) -> c_bool:
+        """Of the store of this host."""
+        return self._local.flag
 
     @property
     def url(self) -> str:

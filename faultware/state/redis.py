@@ -27,7 +27,7 @@ from faultware.state.documents import read_snapshot, write_snapshot
 from faultware.state.redisclient import Unreachable, check_installed, connect, translated
 from faultware.state.redisscripts import REPORT, ROLL, WRITE
 from faultware.state.redisthreads import keep, listen
-from faultware.state.store import KILLED, Deed, Snapshot, Worker, noted, word
+from faultware.state.store import KILLED, Deed, Snapshot, Worker, flag_of, local_signal, noted, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,9 @@ class RedisStore:
         self._wall = wall
         # Of version 0: nothing was heard yet.
         self._known = replace(initial or Snapshot(1, killed=True, created_at=0.0), version=0)
-        self._signal = [0]
+        self._signal = local_signal()
         self.signal: Signal = self._signal
+        self.flag = flag_of(self._signal)
         self._heard_at = -math.inf
         self.trouble = ""
         self._is_stopped = False

@@ -1,19 +1,23 @@
 """What every store offers, and the snapshot it keeps.
 
 One synchronous interface serves every worker and every protocol: writing happens in the control endpoint, reading in
-the refresher's thread. The request path only reads `signal[0]`. The refresher waits for no network: of what is far away
+the refresher's thread. The request path only looks at `flag`. The refresher waits for no network: of what is far away
 it is given what was heard last, and how long ago that was.
 """
 
 from __future__ import annotations
 
+import sys
+from ctypes import c_bool
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-KILLED = 1
+# The killed bit has the lowest byte of the signal to itself, so that a request can look at that alone.
+KILLED: Final = 1
+_VERSION_BITS: Final = 8
 
 # What arrives at run time lives so long unless it says otherwise, and so long at most.
 DEFAULT_LIFETIME_SECONDS = 600.0
@@ -111,7 +115,7 @@ class Snapshot:
 
 
 class Signal(Protocol):
-    """A number that changes with every write: twice the version, plus one while killed."""
+    """A number that changes with every write: 256 times the version, plus one while killed."""
 
     def __getitem__(self, index: int, /) -> int:
         """`signal[0]` is the number; nothing else is asked for."""
@@ -165,7 +169,12 @@ class Store(Protocol):
 
     @property
     def signal(self) -> Signal:
-        """What requests read; looked up again after `follow` and after every write."""
+        """What is in force; looked up again after `follow` and after every write."""
+        ...
+
+    @property
+    def flag(self) -> c_bool:
+        """The killed bit of `signal`, where requests look. It is replaced when `signal` is."""
         ...
 
     @property
@@ -233,4 +242,19 @@ def noted(after: Snapshot, deed: Deed) -> Snapshot:
 
 def word(snapshot: Snapshot) -> int:
     """What `signal[0]` is for a snapshot."""
-    return snapshot.version << 1 | (KILLED if snapshot.killed else 0)
+    return snapshot.version << _VERSION_BITS | (KILLED if snapshot.killed else 0)
+
+
+def version_of(word: int) -> int:
+    """The version of the snapshot that `signal[0]` stands for."""
+    return word >> _VERSION_BITS
+
+
+def local_signal() -> memoryview:
+    """A signal in this process alone."""
+    return memoryview(bytearray(8)).cast("Q")
+
+
+def flag_of(signal: memoryview) -> c_bool:
+    """The killed bit of a signal, in the same memory: asking whether it is true makes no number out of that first."""
+    return c_bool.from_buffer(signal, 0 if sys.byteorder == "little" else signal.itemsize - 1)

@@ -1,6 +1,6 @@
 """The WSGI middleware: it lets pass at once what no rule can concern.
 
-A request on which nothing can match costs a number read and a dictionary look-up; the application's iterable is passed
+A request on which nothing can match costs a flag and a dictionary look-up; the application's iterable is passed
 on untouched, so that the server's own short cuts for it go on working. All others go to the attendant. Importing this
 module loads next to nothing: the rest is loaded when an application is wrapped.
 """
@@ -69,19 +69,19 @@ class FaultMiddleware:
             if landmark is None:
                 return app(environ, start_response)
             try:
-                is_quiet = landmark not in environ["PATH_INFO"]
+                path = environ["PATH_INFO"]
             except KeyError:  # a server may leave out a path that is empty (PEP 3333)
-                is_quiet = True
-        elif injector.signal[0] != (view := injector.view).word:
-            is_quiet = False
-        else:
+                path = ""
+            if landmark not in path:
+                return app(environ, start_response)
+        elif not injector.alarm:
+            view = injector.view
             try:
-                if (path := environ["PATH_INFO"]) in view.quiet:
-                    is_quiet = True
-                else:
-                    is_quiet = path in view.nearly_quiet and environ.keys().isdisjoint(view.header_names)
+                path = environ["PATH_INFO"]
             except KeyError:
-                is_quiet = False
-        if is_quiet:
-            return app(environ, start_response)
+                return self._attend(environ, start_response)
+            if path in view.quiet:
+                return app(environ, start_response)
+            if path in view.nearly_quiet and environ.keys().isdisjoint(view.header_names):
+                return app(environ, start_response)
         return self._attend(environ, start_response)

@@ -36,9 +36,11 @@ def test_before_the_first_request_nothing_runs_and_no_view_is_in_force():
     injector = make_injector(PAY)
     assert injector._refresher is None
     assert injector.view.word != injector.signal[0]
+    assert injector.alarm
     injector.current()
     assert isinstance(injector._refresher, StillRefresher)
     assert injector.view.word == injector.signal[0]
+    assert not injector.alarm
 
 
 def test_a_view_stays_the_same_while_nothing_changes():
@@ -84,6 +86,7 @@ def test_a_signal_that_is_what_it_was_before_a_kill_is_seen_though_nothing_is_to
     injector = make_injector(PAY)
     ask(injector)
     injector.signal[0] |= KILLED
+    assert injector.alarm
     ask(injector)
     assert injector.is_off
     injector.signal[0] &= ~KILLED
@@ -98,6 +101,7 @@ def test_a_child_of_a_killed_process_looks_at_the_switch_for_itself():
     ask(injector)
     injector.after_fork()
     assert not injector.is_off
+    assert injector.alarm
 
 
 def test_rules_that_another_worker_put_are_seen_after_a_tick_and_wake_the_refresher(time):

@@ -15,7 +15,7 @@ from faultware.errors import StoreError
 from faultware.state import file
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
-from faultware.state.store import KILLED, StoredRule
+from faultware.state.store import KILLED, StoredRule, version_of
 from tests.state.conftest import INITIAL
 from tests.state.processes import ROOT, SECONDS, command, run, running
 from tests.state.test_stores import armed, changed, killed
@@ -37,14 +37,15 @@ def test_processes_that_write_at_once_lose_nothing(open_file, directory):
     programs = [subprocess.Popen(command("count", directory, 40), cwd=ROOT) for _ in range(3)]
     assert [program.wait(SECONDS) for program in programs] == [0, 0, 0]
     assert store.read().reason == "120"
-    assert store.signal[0] >> 1 == store.read().version == 121
+    assert version_of(store.signal[0]) == store.read().version == 121
 
 
 def test_a_kill_in_another_process_changes_the_signal_here(open_file, directory):
     store = open_file()
-    signal = store.signal
+    signal, flag = store.signal, store.flag
+    assert (version_of(signal[0]), signal[0] & KILLED, bool(flag)) == (1, 0, False)
     run("kill", directory)
-    assert signal[0] == 5
+    assert (version_of(signal[0]), signal[0] & KILLED, bool(flag)) == (2, KILLED, True)
     assert (store.read().killed, store.read().actor) == (True, "another process")
 
 
@@ -123,10 +124,10 @@ def test_workers_find_together_again_after_a_file_was_removed_and_keep_the_state
     one.follow()
     other.follow()
     assert one.read().rules == other.read().rules == RULES
-    version = one.signal[0] >> 1
+    version = version_of(one.signal[0])
     one.kill(killed)
     assert other.signal[0] & KILLED
-    assert other.signal[0] >> 1 > version
+    assert version_of(other.signal[0]) > version
     other.update(armed)
     assert not one.signal[0] & KILLED
 
@@ -154,6 +155,7 @@ def test_a_kill_reaches_everybody_while_some_have_followed_and_others_have_not(o
     assert before[0] & KILLED
     behind.follow()
     assert behind.signal[0] & KILLED
+    assert behind.flag
 
 
 @ACCIDENTS
@@ -192,7 +194,7 @@ def test_versions_go_on_where_they_were_though_an_older_state_had_to_be_written_
     assert behind.read().version == 1
     assert behind.update(changed).version == 5
     ahead.follow()
-    assert ahead.signal[0] >> 1 == 5
+    assert version_of(ahead.signal[0]) == 5
 
 
 def test_a_state_that_outlived_its_switch_still_says_killed(open_file, directory):

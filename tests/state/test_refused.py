@@ -12,7 +12,7 @@ import pytest
 from faultware.errors import StoreError
 from faultware.state import file
 from faultware.state.file import FileStore
-from faultware.state.store import KILLED, StoredRule
+from faultware.state.store import KILLED, StoredRule, word
 from tests.state.conftest import INITIAL
 from tests.state.test_stores import changed, killed
 
@@ -111,7 +111,7 @@ def test_rules_that_take_too_much_room_are_refused_and_nothing_is_written(open_f
     with pytest.raises(StoreError, match="16777216 are the most that can be kept"):
         store.update(lambda before: replace(before, rules=many))
     assert store.read() == INITIAL
-    assert store.signal[0] == 2
+    assert store.signal[0] == word(INITIAL)
 
 
 def test_a_disk_that_is_full_is_told_and_the_last_state_stays(open_file, monkeypatch):

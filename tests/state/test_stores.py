@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from faultware.state.file import FileStore
 from faultware.state.redis import RedisStore
-from faultware.state.store import KILLED, Snapshot, StoredRule, word
+from faultware.state.store import KILLED, Snapshot, StoredRule, version_of, word
 
 SECONDS = 30
 PLAIN = st.recursive(
@@ -129,7 +129,7 @@ def test_every_write_has_a_higher_version_whatever_the_change_says(store):
     versions = [store.update(lambda before: replace(before, version=0)).version for _ in range(5)]
     versions += [store.kill(killed).version, store.update(armed).version]
     assert versions == [2, 3, 4, 5, 6, 7, 8]
-    assert store.read().version == store.signal[0] >> 1 == 8
+    assert store.read().version == version_of(store.signal[0]) == 8
 
 
 def test_what_a_change_raises_passes_through_and_nothing_is_written(store):
@@ -157,13 +157,24 @@ def test_a_kill_is_seen_at_once_by_everybody_and_latches_until_somebody_arms(ope
     here, there = open_store(), open_store()
     here.kill(killed)
     assert signal(there) & KILLED
+    assert there.flag
     assert there.read().killed
     there.update(changed)
     assert signal(here) & KILLED
+    assert here.flag
     assert here.read().killed
     there.update(armed)
     assert not signal(here) & KILLED
+    assert not here.flag
     assert not here.read().killed
+
+
+def test_the_flag_is_down_whatever_the_version_while_nobody_has_killed(store):
+    for _ in range(300):
+        store.update(changed)
+        assert not store.flag
+    store.stop()
+    assert store.flag
 
 
 def test_a_kill_does_not_wait_for_whoever_is_writing(open_store):
