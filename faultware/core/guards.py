@@ -68,7 +68,7 @@ class Guard:
         return value < self.bound if self.is_least else value > self.bound
 
     def shown(self, value: float) -> str:
-        """A value in the metric's unit."""
+        """A value in the metric's unit, as exactly as people read it."""
         if math.isnan(value):
             return "no number"
         match self.metric:
@@ -77,20 +77,31 @@ class Guard:
             case "p50" | "p95" | "p99" | "lag":
                 return duration(round(value, 4))
             case "memory":
-                return size(round(value))
+                return f"{number(round(value / 2**20, 1))}MiB"
             case "health":
                 return "unhealthy" if value else "healthy"
             case "in_flight" | "query":
                 return number(round(value, 6))
+
+    def _exact_bound(self) -> str:
+        match self.metric:
+            case "error_share":
+                return f"{number(self.bound)}%"
+            case "p50" | "p95" | "p99" | "lag":
+                return duration(self.bound)
+            case "memory":
+                return size(round(self.bound))
+            case _:
+                return number(self.bound)
 
     def __str__(self) -> str:
         if self.metric == "health":
             return "health"
         sign = "<" if self.is_least else ">"
         if self.metric == "query":
-            return f"query {self.query} {sign} {number(self.bound)}"
+            return f"query {self.query} {sign} {self._exact_bound()}"
         text = f"{self.metric} of {self.counts}" if self.counts != "own" else self.metric
-        text = f"{text} > {self.shown(self.bound)}"
+        text = f"{text} > {self._exact_bound()}"
         if self.metric in OF_ANSWERS:
             if self.window_seconds != 30:
                 text += f" over {duration(self.window_seconds)}"

@@ -39,7 +39,10 @@ def test_a_wrong_guard_is_told_with_what_would_be_right(text, message):
         "p50 of all > 200ms over 1m min 100",
         "p95 of injected > 1s500ms",
         "lag > 250ms",
+        "lag > 0.05ms",
+        "error_share > 0.001%",
         "memory > 512MiB",
+        "memory > 1001B",
         "in_flight > 200",
         "health",
         'query sum(rate(x{a="b"}[1m])) > 0.5',
@@ -50,6 +53,22 @@ def test_what_is_printed_reads_back_as_the_same_guard(text):
     (guard,) = read_guards(text)
     assert str(guard) == text
     assert read_guards([guard]) == (guard,)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"),
+    [
+        ("error_share > 5%", 1.08695, "1.09%"),
+        ("p99 > 2s", 0.0123456, "12.3ms"),
+        ("memory > 512MiB", 75_468_800, "72MiB"),
+        ("memory > 512MiB", 75_400_000, "71.9MiB"),
+        ("in_flight > 9", 12, "12"),
+        ("health", 1, "unhealthy"),
+        ("query up < 1", math.nan, "no number"),
+    ],
+)
+def test_a_value_is_told_as_people_read_it(text, value, shown):
+    assert read_guards(text)[0].shown(value) == shown
 
 
 @given(st.text(max_size=40))
