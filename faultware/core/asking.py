@@ -31,7 +31,8 @@ CONTENT_TYPE: Final = "text/plain"
 _DENOMINATORS: Final = (100, 10_000, 1_000_000)
 _UINT32: Final = 2**32 - 1
 _UINT64: Final = 2**64 - 1
-_NUMBER: Final = re.compile(r"[ \t]*\+?([0-9]{1,40})[ \t]*", re.ASCII)
+# Any number of zeros may lead.
+_NUMBER: Final = re.compile(r"[ \t]*\+?0*([0-9]{1,20})[ \t]*", re.ASCII)
 _BODILESS: Final = frozenset({204, 205, 304})
 _HINT: Final = "100, 10000 or 1000000"
 

@@ -228,18 +228,15 @@ def _domain(node: Node, *, is_bare: bool) -> tuple[tuple[int, int], Terms]:
     if domain == "*":
         return (3, 0), ALWAYS
     port = "(?::[0-9]+)?" if is_bare else ""
+    # A star stands for at least one character.
     if domain.startswith("*"):
-        rank, ending = 1, domain[1:]
-        if not port:
-            condition = text_condition(node, "suffix", ending, ignore_case=True)
-            return (rank, -len(domain)), on_header("host", condition)
-        pattern = f".+{quote(in_bytes(ending))}{port}"
+        rank, pattern = 1, f".+{quote(in_bytes(domain[1:]))}{port}"
     elif domain.endswith("*"):
-        return (2, -len(domain)), on_header("host", text_condition(node, "prefix", domain[:-1], ignore_case=True))
-    elif not port:
-        return (0, 0), on_header("host", text_condition(node, "exact", domain, ignore_case=True))
-    else:
+        rank, pattern = 2, f"{quote(in_bytes(domain[:-1]))}.+"
+    elif port:
         rank, pattern = 0, f"{quote(in_bytes(domain))}{port}"
+    else:
+        return (0, 0), on_header("host", text_condition(node, "exact", domain, ignore_case=True))
     return (rank, -len(domain)), on_header("host", text_condition(node, "regex", f"(?i){pattern}"))
 
 

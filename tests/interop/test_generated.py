@@ -1,13 +1,9 @@
 """Generated matchers and header values, against a real Envoy that reads its routes anew for each example.
 
-Each matcher stands in an override of a virtual host of its own; a route that answers with a number tells when Envoy has
-taken the new table into use.
+Each matcher stands in an override of a virtual host of its own.
 """
 
 from __future__ import annotations
-
-import itertools
-import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,10 +12,10 @@ from hypothesis import strategies as st
 from faultware.core.request import Request
 from faultware.errors import RuleError
 from tests.interop.asking import Ask, Client
-from tests.interop.families import ABORT, Document, fault
+from tests.interop.families import ABORT, Document
 from tests.interop.kit import chain, envoy
-from tests.interop.mesh import FAULT, MANAGER, ROUTER, running
-from tests.servers.harness import eventually
+from tests.interop.mesh import FAULT, running
+from tests.interop.rds import Routes, answer
 
 pytestmark = pytest.mark.server
 
@@ -72,71 +68,24 @@ def matchers(draw) -> Document:
     return matcher
 
 
-class Mesh:
-    """An Envoy whose routes can be changed.
-
-    Args:
-        directory: Where its files are.
-    """
-
-    def __init__(self, directory):
-        self.file = directory / "routes.json"
-        self._numbers = itertools.count(1)
-        self._write([])
-
-    def configuration(self) -> Document:
-        """The bootstrap: one listener, which reads its routes from the file."""
-        source = {"path_config_source": {"path": str(self.file)}, "resource_api_version": "V3"}
-        manager = {
-            "@type": MANAGER,
-            "stat_prefix": "generated",
-            "generate_request_id": False,
-            "http_filters": [fault(), {"name": "router", "typed_config": {"@type": ROUTER}}],
-            "rds": {"route_config_name": "generated", "config_source": source},
-        }
-        listener = {
-            "name": "generated",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "filter_chains": [{"filters": [{"name": "hcm", "typed_config": manager}]}],
-        }
-        admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
-        return {"admin": admin, "node": {"id": "a", "cluster": "a"}, "static_resources": {"listeners": [listener]}}
-
-    def use(self, client, found):
-        """Put matchers into use, each behind a host of its own: `m0.test` and so on."""
-        number = self._write(found)
-        ask = Ask("/", (("host", "version.test"),))
-        eventually(lambda: client.send(ask, "")[0].body == number, f"Envoy to take {found}", pause=0.003)
-
-    def _write(self, found) -> bytes:
-        number = str(next(self._numbers))
-        hosts = [self._host("version", number)]
-        for index, matcher in enumerate(found):
-            override = {"envoy.filters.http.fault": {"@type": FAULT, "abort": ABORT, "headers": [matcher]}}
-            hosts.append({**self._host(f"m{index}", "ok"), "typed_per_filter_config": override})
-        routes = {
-            "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-            "name": "generated",
-            "virtual_hosts": hosts,
-        }
-        # Envoy watches for a file that is moved into its place.
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(json.dumps({"version_info": number, "resources": [routes]}))
-        fresh.rename(self.file)
-        return number.encode()
-
-    def _host(self, name, body) -> Document:
-        answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}}
-        return {"name": name, "domains": [f"{name}.test"], "routes": [answer]}
+def use(routes, client, found):
+    """Put matchers into use, each behind a host of its own: `m0.test` and so on."""
+    hosts = []
+    for index, matcher in enumerate(found):
+        override = {"envoy.filters.http.fault": {"@type": FAULT, "abort": ABORT, "headers": [matcher]}}
+        route = {"match": {"prefix": "/"}, **answer("ok")}
+        host = {"name": f"m{index}", "domains": [f"m{index}.test"], "routes": [route]}
+        hosts.append({**host, "typed_per_filter_config": override})
+    routes.use(client, hosts)
 
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory):
     directory = tmp_path_factory.mktemp("generated")
-    mesh = Mesh(directory)
-    with running(mesh.configuration(), directory) as envoy_:
+    routes = Routes(directory)
+    with running(routes.configuration(), directory) as envoy_:
         client = Client(envoy_.ports["generated"])
-        yield mesh, client
+        yield routes, client
         client.close()
 
 
@@ -157,7 +106,7 @@ def test_a_matcher_matches_what_envoy_matches(mesh, pairs):
         except RuleError as error:
             # Envoy runs what may run away; without RE2 it is refused here.
             conditions.append(error)
-    routes.use(client, [matcher for matcher, _ in pairs])
+    use(routes, client, [matcher for matcher, _ in pairs])
     for index, (matcher, values) in enumerate(pairs):
         condition = conditions[index]
         if isinstance(condition, RuleError):
@@ -173,6 +122,6 @@ def test_a_matcher_matches_what_envoy_matches(mesh, pairs):
 
 def test_a_file_that_envoy_would_not_take_is_no_proof(mesh):
     routes, client = mesh
-    routes.use(client, [{"name": "x-h", "present_match": True}])
+    use(routes, client, [{"name": "x-h", "present_match": True}])
     assert client.send(Ask("/", (("host", "m0.test"), ("x-h", "1"))), "")[0].status == 503
     assert client.send(Ask("/", (("host", "m0.test"),)), "")[0].body == b"ok"
