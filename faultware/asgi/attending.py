@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.asgi.acting import inject
 from faultware.asgi.carrying import carrying
-from faultware.asgi.control import answer
+from faultware.asgi.control import answer, decline
 from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
@@ -126,8 +126,10 @@ class Attendant:
         app, injector, control = self._app, self._injector, self._control
         if control is not None and control.landmark in scope["path"]:
             path = self._route(scope["path"], scope.get("root_path", ""))
-            if control.owns(path) and control.is_selftest(path):
-                return attempt(control, injector, path, scope, receive, send, is_marked=self._is_marked)
+            if control.owns(path):
+                if control.is_selftest(path):
+                    return attempt(control, injector, path, scope, receive, send, is_marked=self._is_marked)
+                return decline(control, path, scope, receive, send)
         if not view.websockets.live or _DECIDED in scope:
             return app(scope, receive, send)
         request = Handshake(scope, self._route(scope["path"], scope.get("root_path", "")))

@@ -17,6 +17,7 @@ from faultware.control.service import Admitted
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from faultware.control.messages import ControlResponse
     from faultware.control.service import Control
 
 _MOST_THREADS: Final = 4
@@ -56,6 +57,21 @@ async def answer(control: Control, path: str, scope: Scope, receive: Receive, se
         # A connection stays with the worker that accepted it, and whoever asks again wants to hear of the others, too.
         headers["connection"] = "close"
     response = Response(b"" if request.method == "HEAD" else answered.body, int(answered.status), headers=headers)
+    await response(scope, receive, send)
+
+
+async def decline(control: Control, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket below the control path: there is none, and the application is not asked, either."""
+    await deny(control.decline(asked(control, path, scope)), scope, receive, send)
+
+
+async def deny(refusal: ControlResponse, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a handshake with a refusal; a server that cannot (ASGI, WebSocket Denial Response) makes it a 403."""
+    await receive()
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    response = Response(refusal.body, int(refusal.status), headers=dict(refusal.headers))
     await response(scope, receive, send)
 
 

@@ -9,7 +9,7 @@ from anyio import to_thread
 from starlette.responses import Response
 
 from faultware.asgi.acting import inject
-from faultware.asgi.control import asked
+from faultware.asgi.control import asked, deny
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.websocket import Handshake, inject_websocket
 from faultware.control import selftest
@@ -54,10 +54,8 @@ async def attempt(
         await act(application, injector, planned, request, scope, receive, send, is_marked=is_marked)
         return
     if is_websocket:
-        await receive()
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close"})
-            return
+        await deny(planned, scope, receive, send)
+        return
     response = Response(planned.body, int(planned.status), headers=dict(planned.headers))
     await response(scope, receive, send)
 

@@ -116,6 +116,10 @@ class Control:
         """Answer a request that was admitted; may wait for the store."""
         return self._guarded(lambda: self._answer(admitted, body)).render()
 
+    def decline(self, request: ControlRequest) -> ControlResponse:
+        """The refusal of a WebSocket's handshake."""
+        return self._guarded(lambda: self._no_websocket(request)).render()
+
     def is_selftest(self, path: str) -> bool:
         """Whether a path that it owns is the one where a fault is tried out."""
         return self.below(path) == selftest.PATH
@@ -139,6 +143,12 @@ class Control:
         self._check_place(asked)
         self._check_role(asked, token, Role.CONTROL)
         return selftest.plan(self._injector, request, is_websocket=is_websocket)
+
+    def _no_websocket(self, request: ControlRequest) -> Problem:
+        _check_size(request)
+        self._token(request)
+        self._check_place(request)
+        return Problem(HTTPStatus.NOT_FOUND, "there are no WebSockets here")
 
     def _guarded(self, step: Callable[[], _T]) -> _T | Problem:
         try:

@@ -63,7 +63,7 @@ def test_what_may_not_or_cannot_be_done_is_refused_with_the_reason(application, 
     assert caught.value.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/_faultware/status", "/_faultware/selftest/more", "/other/_faultware/selftest"])
+@pytest.mark.parametrize("path", ["/_faultwares/selftest", "/other/_faultware/selftest"])
 def test_other_handshakes_are_the_applications(application, path):
     async def main():
         sent = []

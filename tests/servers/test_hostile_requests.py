@@ -111,12 +111,16 @@ def test_nobody_gets_in_by_a_side_door_and_no_fault_keeps_the_right_one_out(kind
             said = exchange(server, kind, asked("POST", "/_faultware/kill", *lines))
             assert status(said) in (400, 401, 403), (lines, said)
             assert server.status()["state"] == "armed", lines
+        for target in ("/_faultware/kill", "/_faultware/status", "/_faultware/"):
+            said = exchange(server, kind, asked("GET", target, "host: localhost", BEARER, *HANDSHAKE), stays=True)
+            assert status(said) < 500, (target, said)
         for target in ("/_faultware/kill", "/_faultware/kill?a=%2f", "http://localhost/_faultware/kill"):
             said = exchange(server, kind, asked("POST", target, "host: localhost", BEARER), stays=True)
             if not target.startswith("http") or status(said) == 200:
                 assert server.control("POST", "arm").json()["version"] > 2, target
 
 
+HANDSHAKE = ["upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
 BODIES = [
     b"",
     b"{}",
