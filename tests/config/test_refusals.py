@@ -384,6 +384,6 @@ def test_json_is_refused_with_the_name_of_what_was_read():
 
 
 def test_there_are_enough_rows():
-    assert len(LINES) // 2 >= 140
-    assert len(DOCUMENTS) >= 150
-    assert len(VARIABLES) >= 80
+    assert len(LINES) // 2 >= 250
+    assert len(DOCUMENTS) >= 330
+    assert len(VARIABLES) >= 150
