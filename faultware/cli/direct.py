@@ -15,6 +15,8 @@ from faultware.cli.ending import NoAnswerError, RefusedError, UsageError
 from faultware.errors import RuleError, SettingsError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from faultware.runtime.switch import Switch
     from faultware.state.store import Snapshot, Worker
 
@@ -73,6 +75,29 @@ class Direct:
             self._switch.delete_rule(name, actor=ACTOR, origin=_origin())
         except KeyError:
             raise RefusedError(f"there is no rule named {name[:80]!r}") from None
+
+    def explain(self, described: Mapping[str, Any]) -> dict[str, Any]:
+        """What would become of a request, as far as the store knows: nothing of the settings of a service."""
+        from faultware.control.explaining import Explained, explain  # noqa: PLC0415
+        from faultware.control.messages import Problem  # noqa: PLC0415
+        from faultware.core.exemptions import Exemptions  # noqa: PLC0415
+
+        snapshot, exemptions = self._switch.store.read(), Exemptions()
+        if snapshot.rules is None:
+            raise RefusedError("the rules are those that each service was started with", hint="ask one: --url URL")
+        rules = self._switch.rule_set(snapshot, exemptions).live
+        try:
+            return explain(
+                Explained(rules, exemptions, self._switch.capabilities, snapshot.killed, time.monotonic()), described
+            )
+        except Problem as problem:
+            raise RefusedError(problem.detail) from None
+
+    def events(self, since: int) -> dict[str, Any]:
+        """What was done to the state behind a version: what else happened, only the workers know."""
+        from faultware.control.trail import trail  # noqa: PLC0415
+
+        return {"entries": [one for one in trail(self._switch.store.read()) if one["version_after"] > since]}
 
     def _told(self, snapshot: Snapshot, workers: tuple[Worker, ...]) -> dict[str, Any]:
         return {

@@ -70,6 +70,14 @@ class Endpoint:
         """Take one rule away."""
         self.ask("DELETE", f"/rules/{quote(name, safe='')}")
 
+    def explain(self, described: Mapping[str, Any]) -> dict[str, Any]:
+        """What would become of a request."""
+        return self.ask("POST", "/explain", described)
+
+    def events(self, since: int) -> dict[str, Any]:
+        """What happened in the worker that answers."""
+        return self.ask("GET", f"/events?since={since}")
+
     def ask(self, method: str, path: str, data: object = None) -> dict[str, Any]:
         """One request, and the object that answers it; empty where there is nothing to say.
 

@@ -1,4 +1,4 @@
-"""`faultware events`: what happened in the worker that answers."""
+"""`faultware events`: what happened in the worker that answers, or what was done to a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, UsageError
-from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.places import open_place, place_options
 from faultware.cli.screen import moment
 
 if TYPE_CHECKING:
@@ -20,20 +20,23 @@ _COLUMNS: Final = ("sequence", "type", "at")
 
 def options(parser: ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("--since", metavar="NUMBER", type=int, default=0, help="of the last event that was seen")
-    endpoint_options(parser)
+    told = "of the last event that was seen; by store, the last version"
+    parser.add_argument("--since", metavar="NUMBER", type=int, default=0, help=told)
+    place_options(parser)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Show the events."""
     if arguments.since < 0:
         raise UsageError("--since takes the number of an event, 0 or more")
-    answer = open_endpoint(arguments).ask("GET", f"/events?since={arguments.since}")
+    answer = open_place(arguments).events(arguments.since)
     if screen.answer(answer):
         return Ending.DONE
-    if answer["lost"]:
+    if answer.get("lost"):
         screen.line(f"{answer['lost']} earlier ones are not kept any more")
-    if answer["events"]:
+    if answer.get("entries"):
+        screen.table(("version", "at", "done", ""), [_deed(entry) for entry in answer["entries"]])
+    elif answer.get("events"):
         screen.table(("number", "at", "event", ""), [_row(event) for event in answer["events"]])
     else:
         screen.line("nothing has happened")
@@ -45,10 +48,15 @@ def _row(event: Mapping[str, Any]) -> tuple[object, ...]:
     return event["sequence"], moment(event["at"]), event["type"], details
 
 
+def _deed(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    by = f"{entry['actor']} from {entry['origin']}" if entry["origin"] else entry["actor"]
+    return entry["version_after"], moment(entry["at"]), entry["action"], f"by {by} {entry['detail']}".rstrip()
+
+
 COMMAND: Final = Command(
     "events",
     "what happened in the worker that answers",
-    "Show what happened lately in the worker that answers, the oldest first.",
+    "Show what happened lately in the worker that answers, the oldest first; by store, what was done to it.",
     options,
     run,
 )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, UsageError
-from faultware.cli.places import endpoint_options, open_endpoint
+from faultware.cli.endpoint import Endpoint
+from faultware.cli.places import open_place, place_options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,7 +24,7 @@ def options(parser: ArgumentParser) -> None:
         "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a header; may be repeated"
     )
     parser.add_argument("--client", metavar="ADDRESS", help="the client's address")
-    endpoint_options(parser)
+    place_options(parser)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
@@ -33,12 +34,14 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
         described["headers"] = _headers(arguments.header)
     if arguments.client:
         described["client"] = arguments.client
-    answer = open_endpoint(arguments).ask("POST", "/explain", described)
+    place = open_place(arguments)
+    answer = place.explain(described)
     if screen.answer(answer):
         return Ending.DONE
     request = answer["request"]
     chance = f"{answer['chance_percentage']:g}%"
-    screen.line(f"{request['method']} {request['path']}: {answer['state']}, {chance} chance of a fault in this worker")
+    whose = "in this worker" if isinstance(place, Endpoint) else "by what the store knows"
+    screen.line(f"{request['method']} {request['path']}: {answer['state']}, {chance} chance of a fault {whose}")
     if answer["rules"]:
         screen.table(("rule", "takes part", "why"), [_row(rule) for rule in answer["rules"]])
     return Ending.DONE

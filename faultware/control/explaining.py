@@ -6,6 +6,7 @@ Reads the rules as they are loaded; rolls and counts nothing.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,44 +15,64 @@ from faultware.core.quantities import duration, number
 from faultware.core.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from faultware.core.exemptions import Exemptions
     from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
-    from faultware.runtime.injector import Injector
+    from faultware.runtime.capabilities import Capabilities
 
 
-def explain(injector: Injector, described: Mapping[str, Any], max_percentage: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Whose rules are asked.
+
+    Args:
+        rules: As they are loaded.
+        exemptions: Paths that they do not reach.
+        capabilities: What is possible there.
+        is_stopped: Whether no fault can happen.
+        now: On the monotonic clock by which rules expire, in seconds.
+        max_percentage: The chance that all rules together may not exceed.
+    """
+
+    rules: Sequence[LiveRule]
+    exemptions: Exemptions
+    capabilities: Capabilities
+    is_stopped: bool
+    now: float
+    max_percentage: float = 100.0
+
+
+def explain(asked: Explained, described: Mapping[str, Any]) -> dict[str, Any]:
     """For each rule: whether it matches, which conditions fail, what keeps it out, what would be rolled.
 
     Args:
-        injector: Whose rules are asked.
+        asked: Whose rules are asked.
         described: `method`, `path` (may carry a query), `query`, `headers`, `client`.
-        max_percentage: The chance that all rules together may not exceed.
     """
     request = _request(described)
-    now = injector.clocks.monotonic()
     groups: set[str] = set()
     entries: list[dict[str, Any]] = []
     escape = 1.0
-    for live in injector.live_rules():
-        entry = _explain_rule(injector, live, request, groups, now)
+    for live in asked.rules:
+        entry = _explain_rule(asked, live, request, groups)
         entries.append(entry)
         if entry["takes_part"]:
             escape *= 1 - _chance(live.rule)
-    chance = 0.0 if injector.is_stopped else min(100 * (1 - escape), max_percentage)
+    chance = 0.0 if asked.is_stopped else min(100 * (1 - escape), asked.max_percentage)
     return {
-        "state": "killed" if injector.is_stopped else "armed",
+        "state": "killed" if asked.is_stopped else "armed",
         "request": {"method": request.method, "path": request.path, "query": request.query_string},
         "chance_percentage": round(chance, 6),
         "rules": entries,
     }
 
 
-def _explain_rule(injector: Injector, live: LiveRule, request: Request, groups: set[str], now: float) -> dict[str, Any]:
+def _explain_rule(asked: Explained, live: LiveRule, request: Request, groups: set[str]) -> dict[str, Any]:
     rule = live.rule
     failed = rule.match.failures(request)
-    hindrance = "" if failed else _hindrance(injector, live, request, groups, now)
+    hindrance = "" if failed else _hindrance(asked, live, request, groups)
     rolls = [f"{number(rule.percentage)}% for the rule"]
     rolls += [f"{number(fault.percentage)}% for {fault.kind}" for fault in rule.faults if fault.percentage != 100]
     if rule.every is not None:
@@ -69,18 +90,18 @@ def _explain_rule(injector: Injector, live: LiveRule, request: Request, groups: 
         "takes_part": not failed and not hindrance,
         "rolls": rolls,
         "faults": [fault.kind for fault in rule.everything],
-        "expires_in": None if live.deadline == float("inf") else duration(max(0.0, live.deadline - now)),
+        "expires_in": None if live.deadline == float("inf") else duration(max(0.0, live.deadline - asked.now)),
         "matched": live.tally.matched,
         "rolled": live.tally.rolled,
         "injected": sum(live.tally.injected.values()),
     }
 
 
-def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set[str], now: float) -> str:
+def _hindrance(asked: Explained, live: LiveRule, request: Request, groups: set[str]) -> str:
     rule = live.rule
-    if not injector.exemptions.allow(rule, request.path):
+    if not asked.exemptions.allow(rule, request.path):
         return "excluded: the path is exempt and the rule does not name it exactly"
-    if now >= live.deadline:
+    if asked.now >= live.deadline:
         return "expired"
     if rule.group in groups:
         return f"another rule of the group {rule.group} matches first"
@@ -90,7 +111,7 @@ def _hindrance(injector: Injector, live: LiveRule, request: Request, groups: set
         return "excluded: a preflight is left alone unless the rule names OPTIONS"
     if rule.sample_by is not None and rule.sample_by.key(request) is None:
         return f"the request has no {rule.sample_by} for the decision to stick to"
-    reasons = [injector.switch.capabilities.why_not(fault) for fault in rule.everything]
+    reasons = [asked.capabilities.why_not(fault) for fault in rule.everything]
     if rule.fallback is None and all(reasons):
         return f"not possible here: {reasons[0]}"
     if live.tally.suppressed["count"]:

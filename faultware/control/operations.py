@@ -13,14 +13,15 @@ from faultware.config.oneline import parse_rules
 from faultware.config.quantities import parse_duration
 from faultware.control import bodies
 from faultware.control.bodies import read_json, read_object
-from faultware.control.explaining import explain
+from faultware.control.explaining import Explained, explain
 from faultware.control.messages import Answer, ControlRequest, Problem
+from faultware.control.trail import trail
 from faultware.control.watching import counted, hits, shown
 from faultware.core.rendering import rule_document
 from faultware.core.rules import NAME, NAME_HINT
 from faultware.errors import FaultwareError, RuleError, StoreError
 from faultware.runtime.series import STEP_SECONDS
-from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled, printable
+from faultware.telemetry.events import RulesChanged, SwitchArmed, SwitchKilled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +154,16 @@ class Operations:
 
     def explain(self, request: ControlRequest, _name: str) -> Answer:
         """What would be tried and rolled for a described request; nothing fires and nothing is counted."""
-        return Answer(explain(self._injector, bodies.EXPLAIN.read(request), self._settings.max_percentage))
+        injector = self._injector
+        asked = Explained(
+            injector.live_rules(),
+            injector.exemptions,
+            self._switch.capabilities,
+            injector.is_stopped,
+            injector.clocks.monotonic(),
+            self._settings.max_percentage,
+        )
+        return Answer(explain(asked, bodies.EXPLAIN.read(request)))
 
     def events(self, request: ControlRequest, _name: str) -> Answer:
         """What happened in this worker since an event's number."""
@@ -182,20 +192,7 @@ class Operations:
     def audit(self, request: ControlRequest, _name: str) -> Answer:
         """Who did what, from where, through whichever worker: the last changes, the newest last."""
         snapshot = self._switch.store.read()
-        versions = [deed.before for deed in snapshot.deeds[1:]] + [snapshot.version]
-        entries = [
-            {
-                "at": deed.at,
-                "actor": printable(deed.actor),
-                "origin": printable(deed.origin),
-                "action": deed.action,
-                "detail": printable(deed.detail),
-                "version_before": deed.before,
-                "version_after": after,
-            }
-            for deed, after in zip(snapshot.deeds, versions, strict=False)
-        ]
-        return Answer({"entries": entries}, version=snapshot.version)
+        return Answer({"entries": trail(snapshot)}, version=snapshot.version)
 
     def metrics(self, request: ControlRequest, _name: str) -> Answer:
         """The metrics of this service and nothing else of the registry."""

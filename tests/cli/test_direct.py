@@ -92,6 +92,41 @@ def test_the_status_shows_who_has_confirmed(run, url, reported):
     assert "rules    those of the start" in result.out
 
 
+def test_why_a_request_would_be_faulted_is_told_by_rules_of_run_time(run, url, told):
+    result = run("explain", "/pay", "--store", url)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "faultware: the rules are those that each service was started with (ask one: --url URL)\n"
+    run("rules", "put", "/pay header:x=1 20% abort 500 as one; /* 0% abort 500 as all", "--store", url)
+    result = run("explain", "/pay", "-H", "x: 1", "--store", url)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "GET /pay: armed, 20% chance of a fault by what the store knows",
+        "rule  takes part  why",
+        "one   yes         20% for the rule",
+        "all   yes         0% for the rule",
+    ]
+    assert json.loads(run("explain", "/healthz", "--store", url, "--json").out)["rules"][1]["hindrance"]
+    run("kill", "--store", url)
+    assert "killed, 0% chance" in run("explain", "/pay", "--store", url).out
+    assert run("explain", "pay", "--store", url).err == "faultware: path begins with /\n"
+
+
+def test_what_was_done_is_told_from_the_store_by_whomever_it_was(run, url, told):
+    assert run("events", "--store", url).out == "nothing has happened\n"
+    told("kill", "--reason", "enough")
+    run("arm", "--for", "5m", "--store", url)
+    head, first, second = run("events", "--store", url).out.splitlines()
+    assert head.split() == ["version", "at", "done"]
+    assert (first.split()[0], first.split()[3]) == ("2", "kill")
+    assert first.endswith("by control token from 127.0.0.1 enough")
+    assert second.split()[:1] == ["3"]
+    assert " arm " in second
+    assert "by command line from " in second
+    (entry,) = json.loads(run("events", "--store", url, "--since", "2", "--json").out)["entries"]
+    assert (entry["action"], entry["version_before"], entry["version_after"]) == ("arm", 2, 3)
+    assert run("events", "--store", url, "--since", "3").out == "nothing has happened\n"
+
+
 @pytest.mark.parametrize("place", ["url", "store"])
 def test_waiting_ends_when_every_worker_has_confirmed(run, url, reported, shop, place):
     where = ("--url", shop.url) if place == "url" else ("--store", url)

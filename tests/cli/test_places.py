@@ -45,7 +45,7 @@ def test_a_service_may_be_called_by_a_name_that_it_knows(ask, shop, monkeypatch)
             ("status",),
             "which service? (--url http://HOST:PORT or --store URL, or FAULTWARE_CONTROL_URL or FAULTWARE_STORE)",
         ),
-        (("events",), "which service? (--url http://HOST:PORT, or FAULTWARE_CONTROL_URL)"),
+        (("capabilities",), "which service? (--url http://HOST:PORT, or FAULTWARE_CONTROL_URL)"),
         (
             ("status", "--url", "http://127.0.0.1:1"),
             "there is no control token (FAULTWARE_CONTROL_TOKEN, FAULTWARE_CONTROL_TOKEN_FILE or --token-file PATH)",
