@@ -7,11 +7,11 @@ a hundred million; all comparisons together fail less than once in a million run
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
 from faultware.config.oneline import parse_rules
 from faultware.core.engine import Engine, Limits
@@ -21,8 +21,7 @@ from faultware.core.rules import Rule
 from faultware.core.ruleset import LiveRule, RuleSet
 from faultware.core.sampling import Dice
 from faultware.interop.envoyexport import export_envoy
-from faultware.telemetry.envoystyle import PREFIX
-from faultware.telemetry.prometheus import Metrics
+from faultware.telemetry.envoystyle import PREFIX, EnvoyStyle
 from tests.interop.asked import HTTP, SHARE
 from tests.interop.asking import Ask, Client
 from tests.interop.chance import DOUBT, is_chance, may_differ_by
@@ -44,8 +43,10 @@ SHARES = {
     "both": alone(delay=SHORT, abort={"http_status": 503, "percentage": {"numerator": 20}}),
     "asked": alone(abort={"header_abort": {}, "percentage": {"numerator": 80}}),
 }
+HELD = {"fixed_delay": "2s", "percentage": ALWAYS}
 CROWDED = {
-    "crowded-delay": alone(delay={"fixed_delay": "2s", "percentage": ALWAYS}, max_active_faults=2),
+    "crowded-delay": alone(delay=HELD, max_active_faults=2),
+    "crowded-both": alone(delay=HELD, abort={"http_status": 503, "percentage": ALWAYS}, max_active_faults=2),
 }
 RULES = {
     "paths": "/a 100% abort 501; /b/** 100% abort 502; /c/{id} 100% abort 503; /d* 100% abort 504",
@@ -165,42 +166,52 @@ def test_chance_fails_these_comparisons_less_than_once_in_a_million_runs():
     assert (len(ASKED) * 5 + 3) * DOUBT < 1e-6
 
 
-def test_what_is_too_much_at_one_time_passes_and_is_counted(everybody):
+@pytest.mark.parametrize(
+    ("name", "status", "counted"),
+    [
+        ("crowded-delay", 200, {"delay": 2, "overflow": 4}),
+        # A delay and an abort that are refused count twice; who was delayed is aborted, however many there are.
+        ("crowded-both", 503, {"delay": 2, "abort": 2, "overflow": 8}),
+    ],
+)
+def test_what_is_too_much_at_one_time_passes_and_is_counted(everybody, name, status, counted):
     mesh, ports = everybody
-    before = mesh.counters()["crowded-delay"].get("faults_overflow", 0)
 
-    def delayed(port):
+    def crowd(port):
         def one(_):
             client = Client(port)
             try:
-                return client.send(Ask("/x"), "crowded-delay")[1] >= 1.9
+                outcome, took = client.send(Ask("/x"), name)
+                return outcome.status, took >= 1.9
             finally:
                 client.close()
 
         with ThreadPoolExecutor(6) as pool:
             return Counter(pool.map(one, range(6)))
 
-    assert delayed(mesh.ports["crowded-delay"]) == {True: 2, False: 4}
-    counters = mesh.counters()["crowded-delay"]
-    assert (counters["faults_overflow"] - before, counters["active_faults"]) == (4, 0)
+    seen = {(status, True): 2, (200, False): 4}
+    before = Counter(mesh.counters()[name])
+    assert crowd(mesh.ports[name]) == seen
+    more = Counter(mesh.counters()[name]) - before
+    assert more == Counter(
+        delays_injected=counted["delay"], aborts_injected=counted.get("abort", 0), faults_overflow=counted["overflow"]
+    )
     for port in ports.values():
         # The first request of a case makes its middleware.
-        injected(port, "crowded-delay")
-        assert delayed(port) == {True: 2, False: 4}
-        tally = injected(port, "crowded-delay")
-        assert (tally["delay"], tally["overflow"]) == (2, 4)
+        injected(port, name)
+        assert crowd(port) == seen
+        assert injected(port, name) == Counter(counted)
 
 
 def test_envoys_names_of_counters_are_ours(everybody):
     mesh, _ = everybody
-    registry = CollectorRegistry()
-    metrics = Metrics.on(registry)
-    metrics.count_as_envoy()
-    ours = {line.split()[2] for line in generate_latest(registry).decode().splitlines() if line.startswith("# TYPE")}
+    style = EnvoyStyle()
+    style.set_active(0)
+    ours = {(sample.name, *sample.labels) for family in style.collect() for sample in family.samples}
     text = eventually(lambda: mesh._get("/stats/prometheus?filter=fault").decode(), "Envoy's metrics")
-    theirs = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
-    assert {name for name in ours if name.startswith(PREFIX)} == {name for name in theirs if name.startswith(PREFIX)}
-    assert "envoy_http_conn_manager_prefix=" in text
+    theirs = set(re.findall(rf'^({PREFIX}\w+){{(\w+)="[^"]*"}} ', text, re.MULTILINE))
+    assert ours == theirs
+    assert len(ours) == 5
 
 
 @pytest.mark.parametrize(
