@@ -141,9 +141,11 @@ def _value(node: Node) -> Any:
 
 def _number(node: Node) -> float:
     try:
-        return int(node.text) if node.text.lstrip("-").isdecimal() and len(node.text) <= 19 else float(node.text)
+        value = float(node.text)
     except ValueError:
         return whole(node)
+    # Numbers of Lua are floats; a whole one is shown as such, if it is not too long to be written again.
+    return int(node.text) if node.text.lstrip("-").isdecimal() and abs(value) < 2**63 else value
 
 
 def _unwrapped(group: Group) -> Expression:

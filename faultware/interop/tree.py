@@ -146,10 +146,14 @@ class _Scanner:
         self._text = text
         self._file = file
         self._lines = lines
+        self._count = 0
 
     def value(self, at: int, place: str) -> tuple[Node, int]:
         """The value that begins here, and where it ends."""
         line = bisect_right(self._lines, at) + 1
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise RuleError("this is too much", where=f"{self._file}, line {line}", hint=f"at most {MAX_NODES} values")
         letter = self._text[at]
         if letter == "{":
             fields, end = self._fields(at, place)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The parser in C is thirty times faster, if PyYAML was built with it; both know the same marks.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Keys are counted with the values, before it is known which is which.
+MAX_KEYS_AND_VALUES: Final = 2 * MAX_NODES
 _TAG: Final = "tag:yaml.org,2002:"
 _KINDS: Final[dict[str, Kind]] = {"bool": "switch", "int": "number", "float": "number", "null": "nothing"}
 
@@ -40,13 +42,16 @@ def read_yaml_tree(text: str, file: str) -> tuple[Node, ...]:
 
 
 def _check(text: str, file: str) -> None:
-    """Before anything is built: depth would use up the stack of the parser in C, and end the process."""
-    depth = 0
+    """Before anything is built: depth would use up the stack of the parser in C, and end the process; so would size."""
+    depth = count = 0
     event: Any
     for event in yaml.parse(text, Loader=_LOADER):
         where = f"{file}, line {event.start_mark.line + 1}"
         if getattr(event, "tag", None) is not None:
             raise RuleError("tags are refused", where=where, hint="leave it out")
+        count += isinstance(event, yaml.NodeEvent)
+        if count > MAX_KEYS_AND_VALUES:
+            raise RuleError("this is too much", where=where, hint=f"at most {MAX_NODES} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from faultware.cli.reading import documents
+from faultware.config.values import read_rules_value
 from faultware.errors import FaultwareError
 from faultware.interop.envoyexport import export_envoy
 from faultware.interop.istioexport import export_istio
@@ -127,12 +129,16 @@ def read(text, *, is_json):
         except FaultwareError as error:
             told = str(error)
         else:
-            told = "f" + "".join(str(rule) for rule in (imported.rules if imported else ()))
+            rules = imported.rules if imported else ()
+            told = "f" + "".join(map(str, rules))
+            # What `import` writes is read as the same rules.
+            assert read_rules_value(documents(rules)) == rules
         # An error begins with the file, or with the number of mistakes.
         assert told.startswith("f") or " mistakes:\n  f" in told
 
 
 @given(broken())
+@example({"plugins": {"fault-injection": {"abort": {"http_status": 503, "vars": [[["arg_a", "==", 2**63]]]}}}})
 def test_a_document_that_was_changed_is_read_or_refused(document):
     read(json.dumps(document), is_json=True)
     read(yaml.safe_dump(document), is_json=False)

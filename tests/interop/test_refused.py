@@ -123,6 +123,17 @@ def test_aliases_that_explode_are_refused_before_they_do():
     assert message == "f.yaml, line 1: this unfolds into too much (at most 500000 values, aliases unfolded)"
 
 
+def test_more_values_than_anybody_writes_are_refused_before_they_are_built(monkeypatch):
+    monkeypatch.setattr("faultware.interop.tree.MAX_NODES", 9)
+    assert refusal("[\n1" + ",\n1" * 9 + "]", "envoy", file="f.json") == (
+        "f.json, line 10: this is too much (at most 9 values)"
+    )
+    monkeypatch.setattr("faultware.interop.yamltree.MAX_NODES", 500_000)
+    monkeypatch.setattr("faultware.interop.yamltree.MAX_KEYS_AND_VALUES", 9)
+    monkeypatch.setattr("yaml.compose_all", lambda *_, **__: 1 / 0)
+    assert refusal("- 1\n" * 10, "envoy") == "f.yaml, line 9: this is too much (at most 500000 values)"
+
+
 def test_aliases_that_do_not_explode_are_followed():
     text = "abort: {http_status: 503, percentage: &half {numerator: 50}}\ndelay: {fixed_delay: 1s, percentage: *half}"
     (rule,) = import_text(text, "f.yaml", origin="envoy").rules
