@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RULES = "POST /payments 10% abort 503 as payments-503; GET /search 30% delay 200ms±50ms as search-slow"
 ROUTES = (("POST", "/payments", {"amount": "9.90"}), ("GET", "/search?q=rocket", None))
 REQUESTS = 200  # for each route in each phase
-CLIENTS = 6
+PER_SECOND = 250
 START_SECONDS = 60
 
 
@@ -183,21 +183,20 @@ async def show(base: str, token: str) -> list[tuple[str, ...]]:
 
 
 async def drive(client: httpx2.AsyncClient) -> dict[str, Figure]:
-    """Send the requests of one phase, a few at a time."""
-    waiting = [route for _ in range(REQUESTS) for route in ROUTES]
+    """Send the requests of one phase, at the same pace whatever comes back: else faults would thin the traffic out."""
     figures = {f"{method} {path.partition('?')[0]}": Figure() for method, path, _ in ROUTES}
 
-    async def customer() -> None:
-        while waiting:
-            method, path, body = waiting.pop()
-            begun = time.perf_counter()
-            response = await client.request(method, path, json=body)
-            figure = figures[f"{method} {path.partition('?')[0]}"]
-            figure.seconds.append(time.perf_counter() - begun)
-            marks = response.headers.get("faultware-fault", "")
-            figure.injected.update(mark.partition(";")[0].strip() for mark in marks.split(",") if mark)
+    async def customer(number: int) -> None:
+        await asyncio.sleep(number / PER_SECOND)
+        method, path, body = ROUTES[number % len(ROUTES)]
+        begun = time.perf_counter()
+        response = await client.request(method, path, json=body)
+        figure = figures[f"{method} {path.partition('?')[0]}"]
+        figure.seconds.append(time.perf_counter() - begun)
+        marks = response.headers.get("faultware-fault", "")
+        figure.injected.update(mark.partition(";")[0].strip() for mark in marks.split(",") if mark)
 
-    await asyncio.gather(*(customer() for _ in range(CLIENTS)))
+    await asyncio.gather(*(customer(number) for number in range(REQUESTS * len(ROUTES))))
     return figures
 
 

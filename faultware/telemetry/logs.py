@@ -66,7 +66,7 @@ class LogObserver(ForkAware):
             case SwitchArmed():
                 _write(_audit, logging.WARNING, "armed %s", event)
             case RulesChanged():
-                _write(_audit, logging.INFO, "rules changed %s", event)
+                _write(_audit, logging.WARNING, "rules changed %s", event)
             case AccessRefused():
                 self._sample(logging.WARNING, "refused %s", "access", event, _audit)
             case _:

@@ -66,13 +66,13 @@ def injected(rule="pay", path="/payments", delay=0.0, dry_run=False):
         (
             RulesChanged(1.5, "ops", 7, ("a", "b")),
             "faultware.audit",
-            "INFO",
+            "WARNING",
             "rules changed actor=ops version=7 rules=2 names=a,b",
         ),
         (
             RulesChanged(1.5, "", 8, ()),
             "faultware.audit",
-            "INFO",
+            "WARNING",
             'rules changed actor="" version=8 rules=0 names=-',
         ),
         (
