@@ -34,6 +34,22 @@ def test_one_kill_and_one_change_of_rules_reach_every_worker(kind):
         )
 
 
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_a_kill_file_reaches_every_worker_and_latches_in_every_one(kind, tmp_path):
+    kill_file = tmp_path / "kill"
+    with serve(kind, {**TINY, "FAULTWARE_KILL_FILE": str(kill_file)}) as server:
+        assert {reply.mark for reply in ask_every_worker(server, 4)} == {"tiny;delay"}
+        kill_file.touch()
+        # The first worker that looks obeys it, and with it all: none looks later than a quarter of a second.
+        eventually(lambda: server.status()["state"] == "killed", "killed by file")
+        assert {reply.mark for reply in ask_every_worker(server, 4)} == {""}
+
+        kill_file.unlink()
+        assert {reply.mark for reply in ask_every_worker(server, 4)} == {""}
+        assert server.control("POST", "arm").status == 200
+        eventually(lambda: {reply.mark for reply in ask_every_worker(server, 4)} == {"tiny;delay"}, "armed everywhere")
+
+
 def test_a_worker_that_is_born_after_the_kill_obeys_it():
     with serve("gunicorn-sync", TINY) as server:
         old = {reply.headers["x-pid"] for reply in ask_every_worker(server, 2)}
