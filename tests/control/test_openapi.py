@@ -138,10 +138,11 @@ def test_a_kill_that_cannot_be_written_down_is_described_too():
     Draft202012Validator(SCHEMAS["Status"]).validate(reply.data)
 
 
-def test_the_page_about_the_endpoint_tells_of_every_route():
-    page = (Path(__file__).parents[2] / "docs/reference/control.md").read_text(encoding="utf-8")
+def test_the_pages_about_the_endpoint_tell_of_every_route():
+    folder = Path(__file__).parents[2] / "docs/reference"
+    pages = "".join((folder / name).read_text(encoding="utf-8") for name in ("control.md", "control-questions.md"))
     for route in ROUTES:
-        assert f"\n## {route.method} {route.path}\n" in page
+        assert pages.count(f"\n## {route.method} {route.path}\n") == 1
 
 
 # The table.

@@ -1,4 +1,4 @@
-"""The page of all faults says what the code says."""
+"""The pages of all faults say what the code says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from faultware.config.oneline import parse_rules
 from faultware.core.faults import FAULTS
 from faultware.core.faults.forms import forms_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+PAGE = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("faults.md", "faults-response.md"))
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE))
 KINDS = [fault.kind for fault in FAULTS]
 # Their fields have no forms; the page of rules tells them.
