@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import re
+import socket
 import ssl
+import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, urlsplit
@@ -17,13 +21,15 @@ if TYPE_CHECKING:
 _DEFAULT_PATH: Final = "/_faultware"
 _MAX_ANSWER: Final = 16 * 1024 * 1024
 _PROBLEM: Final = "application/problem+json"
+# A socket, and where the endpoint is on it if not in the usual place.
+_UNIX: Final = re.compile(r"unix:(?P<socket>/[^\0]+?)(?::(?P<path>/[^?#\s]*))?")
 
 
 class Endpoint:
     """The control endpoint of a service.
 
     Args:
-        url: Of the endpoint, or of the service: then it is at the default path.
+        url: Of the endpoint, or of the service: then it is at the default path. `unix:` and a path: its own socket.
         token: Opens it.
         host: The name to call it by; empty: the one in the URL.
         timeout_seconds: How long to wait for it.
@@ -35,9 +41,15 @@ class Endpoint:
     """
 
     def __init__(self, url: str, token: str, *, host: str = "", timeout_seconds: float = 5.0) -> None:
-        self.scheme, self.host, self.port, self.path = _parts(url)
-        netloc = f"[{self.host}]" if ":" in self.host else self.host
-        self.url = f"{self.scheme}://{netloc}{f':{self.port}' if self.port else ''}{self.path}"
+        self.socket = ""
+        if (found := _UNIX.fullmatch(url)) is not None:
+            self.socket, path = found["socket"], found["path"] or ""
+            self.scheme, self.host, self.port, self.path = "http", "localhost", None, path.rstrip("/") or _DEFAULT_PATH
+            self.url = f"unix:{self.socket}:{self.path}"
+        else:
+            self.scheme, self.host, self.port, self.path = _parts(url)
+            netloc = f"[{self.host}]" if ":" in self.host else self.host
+            self.url = f"{self.scheme}://{netloc}{f':{self.port}' if self.port else ''}{self.path}"
         self.headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
         if host:
             self.headers["host"] = host
@@ -120,10 +132,31 @@ class Endpoint:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
+        if self.socket:
+            return _UnixConnection(self.socket, self.timeout_seconds)
         if self.scheme == "http":
             return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(self.host, self.port, timeout=self.timeout_seconds, context=context)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection to the endpoint's own socket."""
+
+    def __init__(self, path: str, timeout_seconds: float) -> None:
+        super().__init__("localhost", timeout=timeout_seconds)
+        self._path = path
+        self._timeout_seconds = timeout_seconds
+
+    def connect(self) -> None:
+        """Connect; a socket that somebody else has put there is not told the token."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._timeout_seconds)
+        self.sock.connect(self._path)
+        if hasattr(socket, "SO_PEERCRED"):
+            _, user, _ = struct.unpack("3i", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if os.geteuid() not in (0, user):
+                raise RefusedError(f"unix:{self._path}: user {user} listens here", hint="the service's user has to")
 
 
 def _parts(url: str) -> tuple[str, str, int | None, str]:

@@ -87,7 +87,7 @@ def chosen_kill_file(arguments: Namespace) -> Path | None:
 
 
 def _endpoint_options(add: Callable[..., object]) -> None:
-    add("--url", metavar="URL", default="", help="the service, such as http://127.0.0.1:8000")
+    add("--url", metavar="URL", default="", help="such as http://127.0.0.1:8000 or unix:/run/shop/chaos.sock")
     add("--token-file", metavar="PATH", type=Path, help=f"holds the control token; else {TOKEN} or {TOKEN_FILE} does")
     add("--host", metavar="NAME", default="", help="the name to call the service by, such as localhost")
     add("--timeout", metavar="SECONDS", type=float, default=5.0, help="how long to wait for an answer (%(default)g)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.cli.capabilities import server_line
 from faultware.cli.command import Command
-from faultware.cli.ending import Ending
+from faultware.cli.ending import Ending, UsageError
 from faultware.cli.places import endpoint_options, open_endpoint
 from faultware.cli.trying import Tester
 
@@ -30,6 +30,8 @@ def options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Try everything, and show what came of it."""
     endpoint = open_endpoint(arguments)
+    if endpoint.socket:
+        raise UsageError("faults are tried on the service's own address", hint="--url http://HOST:PORT")
     told = endpoint.ask("GET", "/capabilities")
     outcomes = list(Tester(endpoint).run(told, harm=arguments.instance_faults))
     counts = Counter(outcome.verdict for outcome in outcomes)
