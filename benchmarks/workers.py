@@ -17,6 +17,7 @@ from benchmarks.servers import enabled, gthread, serve
 from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.stores import reach
 from faultware.runtime.switch import Clocks, Switch
+from faultware.state.service import embedded_directory
 from tests.redis_server import redis_server
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def run(*, quick: bool) -> Iterator[Table]:
     """Four workers with a directory, and twelve with a Redis."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     confirmed, released = [], []
-    with tempfile.TemporaryDirectory() as directory:
+    # Where a service keeps its state if nobody says otherwise.
+    with tempfile.TemporaryDirectory(dir=embedded_directory().parent) as directory:
         for name, services in (("file", 1), ("Redis", 3)):
             with ExitStack() as stack:
                 store = f"file:{tempfile.mkdtemp(dir=directory)}"

@@ -70,6 +70,11 @@ def test_a_user_of_its_own_needs_few_rights(tmp_path):
         try_everything(f"redis://chaos:s3cret-pass@{server.host}/0")
 
 
+def test_where_no_message_comes_through_it_is_asked_all_the_same(tmp_path):
+    with redis_server(tmp_path, "--user", "chaos", "on", ">s3cret-pass", "~*", "+@all", "-subscribe") as server:
+        try_everything(f"redis://chaos:s3cret-pass@{server.host}/0")
+
+
 def test_a_server_is_found_by_its_ipv6_address(tmp_path):
     with redis_server(tmp_path, "--bind", "127.0.0.1", "::1") as server:
         try_everything(f"redis://[::1]:{server.port}/0")
