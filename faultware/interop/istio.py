@@ -8,7 +8,7 @@ validation; the Envoy route rules that it becomes were measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.interop.envoyfilter import Filter
@@ -31,6 +31,7 @@ _API: Final = "networking.istio.io/"
 _KIND: Final = "VirtualService"
 _SPEC: Final = ("hosts", "gateways", "http", "tls", "tcp", "export_to")
 _MESH: Final = "mesh"
+_GROUP: Final = "virtual-services"
 # What a route may have besides a fault; it stays with the mesh.
 _ROUTING: Final = (
     "route",
@@ -70,10 +71,8 @@ def import_istio(documents: Sequence[Node], caller: Caller) -> Imported:
     if not services:
         raise documents[0].wrong(f"there is no {_KIND} here", f"apiVersion: {_API}v1, kind: {_KIND}")
     reader = _Reader(remarks, caller)
-    specs = [(node, _spec(node)) for node in services]
-    # The mesh tells services apart by the host a request is for. Where there is only one, every request is for it.
-    hosts = {tuple(text(host) for host in items(spec["hosts"])) for _, spec in specs}
-    rules = [rule for node, spec in specs for rule in reader.rules(node, spec, is_alone=len(hosts) == 1)]
+    specs = [_Service(node, _spec(node)) for node in services]
+    rules = reader.rules([service for service in specs if reader.concerns(service.spec)])
     remarks.check()
     return Imported("istio", unique(rules), remarks.all())
 
@@ -105,44 +104,81 @@ def _spec(node: Node) -> dict[str, Node]:
     return given
 
 
-@dataclass(slots=True)
+def _openness(one: tuple[Node, object]) -> tuple[int, int]:
+    """How much a host leaves open: a whole name, its first part, an ending, nothing."""
+    host = text(one[0])
+    if host.startswith("*"):
+        return (3 if host == "*" else 2), -len(host)
+    return int("." not in host), 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A VirtualService."""
+
+    node: Node
+    spec: dict[str, Node]
+
+    @property
+    def group(self) -> str:
+        """Its name, as a group's."""
+        metadata = self.node.get("metadata")
+        named = None if metadata is None else metadata.get("name")
+        return name_of(text(named)) if named is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads VirtualServices one by one."""
+    """Reads VirtualServices."""
 
     remarks: Remarks
     caller: Caller
-    seen: set[str] = field(default_factory=set[str])
 
-    def rules(self, node: Node, spec: dict[str, Node], *, is_alone: bool) -> list[Rule]:
-        """The rules of one VirtualService."""
-        metadata = node.get("metadata")
-        named = None if metadata is None else metadata.get("name")
-        group = name_of(text(named)) if named is not None else ""
-        group = self._unique(group or "virtual-service")
+    def rules(self, services: Sequence[_Service]) -> list[Rule]:
+        """The rules of those that act where requests come through."""
+        hosts = self._hosts(services)
+        found = [service for service in services if any(service is other for _, other in hosts)]
+        if not found:
+            return []
+        if len(found) > 1:
+            # The mesh tells services apart by the host a request is for, and asks the most specific one first.
+            slots = [slot for host, service in sorted(hosts, key=_openness) for slot in self._of_host(host, service)]
+            return rules_of_slots(slots, found[0].node, self.remarks, name="", group=_GROUP)
+        # Where there is only one, every request is for it.
+        (service,) = found
+        names = ", ".join(text(host) for host in items(service.spec["hosts"]))
+        self.remarks.note(service.spec["hosts"], f"every request this service receives counts as one for {names}")
+        slots = list(self._slots(ALWAYS, service.spec))
+        group = service.group or _GROUP
+        return rules_of_slots(slots, service.node, self.remarks, name="", group=group) if slots else []
+
+    def _hosts(self, services: Sequence[_Service]) -> list[tuple[Node, _Service]]:
+        """Each host with the VirtualService that has it; of several the first."""
+        taken: dict[str, _Service] = {}
+        found: list[tuple[Node, _Service]] = []
+        for service in services:
+            for host in items(service.spec["hosts"]):
+                first = taken.setdefault(text(host).lower(), service)
+                if first is service:
+                    found.append((host, service))
+                else:
+                    reason = f"of several VirtualServices for {text(host)} one acts: here the first, in line"
+                    self.remarks.lost(host, f"{reason} {first.node.line}")
+        return found
+
+    def _of_host(self, host: Node, service: _Service) -> Iterator[Slot]:
+        """The slots of one host; what no route takes does not fall to a host that is less specific."""
+        scope = host_terms(host)
+        slots = list(self._slots(scope, service.spec))
+        yield from slots
+        if not slots or slots[-1].terms != scope:
+            yield Slot(scope, None)
+
+    def concerns(self, spec: dict[str, Node]) -> bool:
+        """Whether the routes act where requests come through."""
         for name in ("tls", "tcp"):
             if name in spec:
                 self.remarks.note(spec[name], "these routes have no faults")
-        if not self._concerns(spec):
-            return []
-        names = [text(host) for host in items(spec["hosts"])]
-        if is_alone:
-            reason = f"every request this service receives counts as one for {', '.join(names)}"
-            self.remarks.note(spec["hosts"], reason)
-        scopes = [ALWAYS] if is_alone else [host_terms(host) for host in items(spec["hosts"])]
-        slots = [slot for scope in scopes for slot in self._slots(scope, spec)]
-        if not slots:
-            return []
-        return rules_of_slots(slots, node, self.remarks, name="", group=group)
-
-    def _unique(self, group: str) -> str:
-        name, number = group, 2
-        while name in self.seen:
-            name, number = f"{group[:58]}-{number}", number + 1
-        self.seen.add(name)
-        return name
-
-    def _concerns(self, spec: dict[str, Node]) -> bool:
-        """Whether the routes act where requests come through."""
         gateways = [text(item) for item in items(spec["gateways"])] if "gateways" in spec else [_MESH]
         if self.caller.gateways.isdisjoint(gateways):
             reason = f"these routes act at {', '.join(gateways)} only; say so if requests come through there"

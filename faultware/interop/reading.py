@@ -133,8 +133,8 @@ def _whole(node: Node) -> int | None:
 
 
 def number(node: Node, least: float, most: float) -> float:
-    """A number within bounds, written without quotes."""
-    if node.kind != "number" or not _DECIMAL.fullmatch(node.text):
+    """A number within bounds, written without quotes; `1e1` is one, though YAML 1.1 has it as a text."""
+    if node.kind not in ("number", "text") or node.is_quoted or not _DECIMAL.fullmatch(node.text):
         raise node.wrong(f"{node.shown} is not a number", f"{least:g} to {most:g}")
     value = float(node.text)
     if not least <= value <= most:
