@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MOST_ALTERNATIVES: Final = 20
 _METHOD: Final = re.compile(r"[A-Z]{1,20}", re.ASCII)
+_PATTERNS: Final = ("~~", "~*")
+# Escapes, in order to step over them; a count without a beginning; a class inside a set.
+_PERL: Final = re.compile(r"(\\.)|\{,[0-9]+\}|\[:\^?[a-z]+:\]", re.DOTALL)
+_OTHERWISE: Final = (r"\Z", r"\v")
 _SWITCHES: Final = ("true", "false")
 # Stands for a variable that is not known, while the rest of a condition is looked at.
 _ANY: Final = "uri"
@@ -54,7 +58,7 @@ def alternatives(node: Node, remarks: Remarks) -> Terms:
         NotCarriedError: No expression of it can be decided in process.
     """
     found: list[Expression] = []
-    unknown: NotCarriedError | None = None
+    unknown: list[NotCarriedError] = []
     if len(items(node)) > MOST_ALTERNATIVES:
         raise node.wrong(f"{len(items(node))} expressions are too many", f"at most {MOST_ALTERNATIVES}")
     if not items(node):
@@ -64,10 +68,11 @@ def alternatives(node: Node, remarks: Remarks) -> Terms:
         try:
             found.append(_unwrapped(expression(item)))
         except NotCarriedError as error:
-            unknown = error
-            remarks.lost(error.node, f"{error.reason}; the other expressions stay")
-    if not found and unknown is not None:
-        raise unknown
+            unknown.append(error)
+    if unknown and not found:
+        raise unknown[0]
+    for one in unknown:
+        remarks.lost(one.node, f"{one.reason}; the other expressions stay")
     if any(isinstance(one, Group) and not one.members and one.kind == "AND" for one in found):
         return ALWAYS
     return Terms(where=(found[0] if len(found) == 1 else Group("OR", tuple(found)),))
@@ -118,7 +123,17 @@ def _written(node: Node, unknown: list[tuple[Node, str]]) -> Any:
     if not is_variable(name):
         unknown.append((node, name))
         name = _ANY
+    if len(rest) > 1 and rest[-2].text in _PATTERNS and rest[-1].kind == "text":
+        _check_pattern(rest[-1])
     return [name, *map(_value, rest)]
+
+
+def _check_pattern(node: Node) -> None:
+    """Refuse what Perl and Python both know, and mean otherwise. What Python does not know, it refuses by itself."""
+    for found in _PERL.finditer(node.text):
+        if found[1] and found[1] not in _OTHERWISE:
+            continue
+        raise node.wrong(f"{found[0]} means another thing to Perl than here", "write it otherwise")
 
 
 def _value(node: Node) -> Any:

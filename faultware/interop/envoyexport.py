@@ -6,14 +6,15 @@ request. A group becomes routes, of which the first that matches decides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from faultware.interop.envoyfilter import FILTER_TYPE
 from faultware.interop.envoyterms import filter_matchers, missed_matches, route_match
 from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
+from faultware.interop.patterns import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from faultware.core.asking import ByHeaders
     from faultware.core.rules import Rule
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 _ROUTER: Final = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+# Istio raises it far beyond this.
+_MOST_STEPS: Final = 100
+_KEY: Final = "re2.max_program_size.error_level"
 _DENOMINATORS: Final = ((100, "HUNDRED"), (10_000, "TEN_THOUSAND"), (1_000_000, "MILLION"))
 
 
@@ -76,6 +80,7 @@ def _filter(rule: Rule, notes: Notes, bound: int | None) -> Document | None:
         return None
     if faults.is_nothing:
         return None
+    _tell_long_patterns(rule, matchers.headers, notes)
     headers = {"headers": matchers.headers} if matchers.headers else {}
     nodes = {"downstream_nodes": matchers.nodes} if matchers.nodes else {}
     return {**_config(faults), **headers, **nodes, **({} if bound is None else {"max_active_faults": bound})}
@@ -89,6 +94,7 @@ def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None
         notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and the group ends here")
         # What it matches must not fall to the rules behind it: so nothing stands behind it.
         return {"name": rule.name, "match": {"prefix": "/"}, "route": {"cluster": cluster}}
+    _tell_long_patterns(rule, match, notes)
     route: Document = {"name": rule.name, "match": match}
     try:
         faults = mesh_faults(rule, notes)
@@ -99,6 +105,27 @@ def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None
         config = {**_config(faults), **({} if bound is None else {"max_active_faults": bound})}
         route["typed_per_filter_config"] = {group: config}
     return {**route, "route": {"cluster": cluster}}
+
+
+def _tell_long_patterns(rule: Rule, matchers: object, notes: Notes) -> None:
+    for pattern in _patterns(matchers):
+        size = steps(pattern)
+        if size > _MOST_STEPS:
+            reason = f"Envoy refuses this pattern unless its runtime key {_KEY} is {size} or more"
+            notes.note(rule, "match", reason)
+
+
+def _patterns(part: object) -> Iterator[str]:
+    """Every regex in a part of a document."""
+    if isinstance(part, dict):
+        given = cast("Document", part)
+        if isinstance(given.get("regex"), str):
+            yield given["regex"]
+        for value in given.values():
+            yield from _patterns(value)
+    elif isinstance(part, list):
+        for value in cast("list[object]", part):
+            yield from _patterns(value)
 
 
 def _missed(rule: Rule, cluster: str) -> list[Document]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from faultware.core.expressions import LAST, Anchor, Atomic, Chars, Choice, Repeat, Series, read, text
 from faultware.core.request import as_sent
-from faultware.interop.re2syntax import in_python, quote, to_re2
+from faultware.interop.re2syntax import from_re2, in_python, quote, to_re2
 
 if TYPE_CHECKING:
     from faultware.core.expressions import Node
@@ -28,6 +28,11 @@ STRANGE_PATH: Final = rf"[^?]*[^{_PLAIN}+?][^?]*"
 STRANGE_QUERY: Final = rf"[^?]*\?.*[^{_PLAIN}?].*"
 STRANGE_HOST: Final = r"[^A-Za-z0-9].*"
 _ASCII: Final = (0x21, 0x7E)
+_BYTE: Final = 0xFF
+# From a capital letter to its small one.
+_CASE: Final = 0x20
+# RE2's own, at both ends.
+_OVERHEAD: Final = 4
 _FLAGS: Final = re.DOTALL | re.ASCII
 
 
@@ -150,6 +155,33 @@ def _cut(low: int, high: int, code: int) -> list[tuple[int, int]]:
     if not low <= code <= high:
         return [(low, high)]
     return [(start, end) for start, end in ((low, code - 1), (code + 1, high)) if start <= end]
+
+
+def steps(pattern: str) -> int:
+    """About as many steps as RE2 makes of a pattern. Envoy refuses more than its bound."""
+    source = from_re2(pattern)
+    # A group that is remembered has a step at each end.
+    return _steps(read(source, re.ASCII)) + 2 * re.compile(source).groups + _OVERHEAD
+
+
+def _steps(node: Node) -> int:
+    match node:
+        case Chars(((upper, same), (lower, also))) if upper == same == lower - _CASE and lower == also:
+            return 1
+        case Chars(intervals):
+            # Bytes are what is compared.
+            return max(sum(low <= _BYTE for low, _ in intervals), 1)
+        case Anchor():
+            return 1
+        case Series(items):
+            return sum(map(_steps, items))
+        case Choice(options):
+            return sum(map(_steps, options)) + len(options)
+        case Repeat(item, least, most):
+            copies = max(least, 1) if most is None else most
+            return (_steps(item) + 1) * copies
+        case Atomic(item):
+            return _steps(item)
 
 
 def text_pattern(condition: TextMatch) -> str | None:

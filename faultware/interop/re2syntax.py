@@ -115,6 +115,8 @@ class _Translator:
         self._ignores_case = False
         self._is_written: bool = False
         self._depth = 0
+        # How often the last repeat repeats, and what the counts inside the last group come to.
+        self._times = self._inside = 1
 
     def whole(self) -> str:
         # The usual way to ignore case, at the very beginning, is the same in both.
@@ -136,6 +138,7 @@ class _Translator:
         written: list[str] = []
         # Where the last thing begins that can be repeated; None: there is none.
         last: int | None = None
+        times = most = 1
         while self._at < len(self._text) and self._text[self._at] != ")":
             letter = self._text[self._at]
             if letter == "|":
@@ -150,14 +153,21 @@ class _Translator:
                 last = None
                 if self._at < len(self._text) and self._is_repeat():
                     raise self._refused("a repeat of a repeat")
+                most = max(most, times * self._times)
+                if most > _MAX_REPEAT:
+                    raise self._refused(f"counts inside counts come to more than {_MAX_REPEAT}")
             else:
+                self._inside = 1
                 atom = self._atom()
+                times = self._inside
+                most = max(most, times)
                 # Flags and empty quotations are nothing: a repeat behind them repeats what stands before them.
                 if atom:
                     last = len(written)
                     written.append(atom)
         self._ignores_case = outside
         self._depth -= 1
+        self._inside = most
         return "".join(written)
 
     def _is_repeat(self) -> bool:
@@ -168,12 +178,14 @@ class _Translator:
         if count is None:
             written = self._text[self._at]
             self._at += 1
+            self._times = 1
         else:
             least, most = int(count[1]), int(count[3]) if count[3] else None
             if least > _MAX_REPEAT or (most is not None and (most > _MAX_REPEAT or most < least)):
                 raise self._refused(f"the count {count[0]} is not possible")
             written = count[0]
             self._at = count.end()
+            self._times = max(least if most is None else most, 1)
         if self._at < len(self._text) and self._text[self._at] == "?":
             self._at += 1
             written += "?"

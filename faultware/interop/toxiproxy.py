@@ -221,7 +221,7 @@ def _faults(toxic: _Toxic, remarks: Remarks) -> Mapping[str, Fault]:
             case _:
                 remarks.note(toxic.node, "a noop does nothing")
     except RuleError as error:
-        raise placed(error, toxic.node) if not error.where.startswith(toxic.node.file) else error from None
+        raise error if error.where.startswith(f"{toxic.node.file}, line ") else placed(error, toxic.node) from None
     return {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -17,6 +18,7 @@ from faultware.core.ruleset import LiveRule, RuleSet
 from faultware.interop.envoyexport import export_envoy
 from faultware.interop.istioexport import export_istio
 from faultware.interop.load import import_text
+from faultware.interop.patterns import steps
 from faultware.interop.writing import written
 from tests.interop.families import cases
 from tests.interop.kit import service
@@ -254,6 +256,28 @@ def test_a_path_that_never_is_becomes_no_path_that_always_is():
     never = Rule("a", Match(PathMatch(segments="/", invert=True)), percentage=100, abort=Abort(503))
     for export in EXPORTS.values():
         assert hits(back(export([never])), Request(path="/a", raw_path="/a")) == []
+
+
+@pytest.mark.parametrize(("length", "remarks"), [(85, []), (86, ["101"]), (200, ["215"])])
+def test_a_pattern_that_envoy_would_not_load_by_itself_is_told(length, remarks):
+    rules = [Rule("a", Match("/" + "a" * length), percentage=1, abort=Abort(503), group=group) for group in ("", "g")]
+    for rule in rules:
+        exported = export_envoy([rule])
+        reason = "Envoy refuses this pattern unless its runtime key re2.max_program_size.error_level is {} or more"
+        assert [str(one) for one in exported.remarks] == [f"rule a: match: {reason.format(size)}" for size in remarks]
+    assert export_istio(rules[:1]).remarks == ()
+
+
+@given(matches())
+def test_the_steps_of_a_pattern_are_those_of_re2(match):
+    re2 = pytest.importorskip("re2")
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    for document in export_envoy([Rule("a", match, percentage=1, abort=Abort(503))]).documents:
+        for pattern in re.findall(r'"regex": ("(?:[^"\\\\]|\\\\.)*")', json.dumps(document)):
+            text = json.loads(pattern)
+            size = re2.compile(text.encode("latin-1"), options).programsize
+            assert size <= steps(text) <= 1.5 * size
 
 
 def test_nothing_is_written_as_an_alias():

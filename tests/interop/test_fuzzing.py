@@ -73,6 +73,8 @@ STRANGE = (
     {},
     [None],
 )
+# No field begins so.
+FILE = "a-file.yaml"
 keys = st.sampled_from(
     ("abort", "delay", "headers", "name", "percentage", "numerator", "regex", "exact", "@type", "", "é", "x")
 )
@@ -125,16 +127,16 @@ def broken(draw):
 def read(text, *, is_json):
     for origin in (None, *ORIGINS):
         try:
-            imported = import_text(text, "f", is_json=is_json, origin=origin)
+            imported = import_text(text, FILE, is_json=is_json, origin=origin)
         except FaultwareError as error:
             told = str(error)
         else:
             rules = imported.rules if imported else ()
-            told = "f" + "".join(map(str, rules))
+            told = FILE + "".join(map(str, rules))
             # What `import` writes is read as the same rules.
             assert read_rules_value(documents(rules)) == rules
         # An error begins with the file, or with the number of mistakes.
-        assert told.startswith("f") or " mistakes:\n  f" in told
+        assert told.startswith(FILE) or f" mistakes:\n  {FILE}" in told
 
 
 @given(broken())

@@ -115,6 +115,7 @@ def test_a_quoted_text_matches_itself_and_nothing_else(text):
         ("a|*", "nothing stands before *"),
         ("a{1001}", "the count {1001} is not possible"),
         ("a{3,2}", "the count {3,2} is not possible"),
+        ("(a{100}b){2}c|(?:x{32}){32}", "counts inside counts come to more than 1000"),
         ("a\\", "a backslash stands at the end"),
         ("[a\\", "a backslash stands at the end"),
         ("(" * 200, "groups are nested too deep"),

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from faultware import Abort, Match, Rule
+from faultware.interop.envoyexport import export_envoy
 from tests.interop.kit import chain
 from tests.interop.mesh import FAULT, bootstrap, complaint
 from tests.interop.test_refused import rows
@@ -40,3 +42,12 @@ def test_a_real_envoy_refuses_what_is_refused_here(tmp_path):
         said = list(pool.map(complaint, map(around, asked), files))
     loaded = [text for text, refusal in zip(asked, said, strict=True) if not refusal]
     assert loaded == [TAKEN, *(text for text in filters() if any(part in text for part in MEANT))]
+
+
+@pytest.mark.parametrize("length", [85, 86])
+def test_a_real_envoy_refuses_an_exported_pattern_just_where_that_is_told(tmp_path, length):
+    rule = Rule("a", Match("/" + "a" * length), percentage=1, abort=Abort(503))
+    exported = export_envoy([rule])
+    refusal = complaint(json.dumps(bootstrap({"it": exported.documents[0]}, 80)), tmp_path / "envoy.yaml")
+    assert ("RE2 program size of" in refusal) is bool(exported.remarks)
+    assert bool(exported.remarks) is (length == 86)
