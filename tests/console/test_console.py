@@ -98,6 +98,19 @@ def test_a_wrong_rule_is_answered_with_the_parsers_own_words(desk):
     assert desk.text("#line-problem") == ""
 
 
+def test_an_answer_about_a_line_that_was_given_up_is_not_shown(desk):
+    held = []
+    desk.page.route("**/parse", lambda route: held.append(route))
+    desk.page.fill("#line", "POST /payments 10 abort 503")
+    with desk.page.expect_request("**/parse"):
+        desk.page.keyboard.press("Enter")
+    desk.page.keyboard.press("Escape")
+    with desk.page.expect_response("**/parse"):
+        held[-1].continue_()
+    desk.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert desk.text("#line-problem") == ""
+
+
 def test_rules_are_added_changed_and_deleted(desk):
     desk.page.fill("#line", "GET /orders 5% abort 500 for 5m as orders-500")
     desk.page.keyboard.press("Enter")

@@ -78,6 +78,10 @@ function startEditing(rule) {
 }
 
 export function stopEditing() {
+  // What is still being asked about the old line is not wanted any more.
+  clearTimeout(typing);
+  parsing.abort();
+  turn += 1;
   editing = null;
   hits = null;
   $("line").value = "";
@@ -94,7 +98,7 @@ function problem(message) {
   $("line").setAttribute("aria-invalid", String(Boolean(message)));
 }
 
-let typing = 0, parsing = new AbortController();
+let typing = 0, parsing = new AbortController(), turn = 0;
 async function preview() {
   clearTimeout(typing);
   parsing.abort();
@@ -127,6 +131,7 @@ $("rule-form").addEventListener("submit", async (event) => {
   parsing.abort();
   const line = $("line").value.trim();
   if (!line || !may("change rules")) return;
+  const mine = ++turn;
   try {
     const { rules } = await ask("POST", "parse", { rules: line });
     const old = editing?.name;
@@ -138,7 +143,7 @@ $("rule-form").addEventListener("submit", async (event) => {
     stopEditing();
     put("line-hits", `${old ? "Changed" : "Added"} ${names}.`);
   } catch (error) {
-    if (desk.token) problem(error instanceof Refused ? error.message : "The service does not answer: nothing is certain, look at the table.");
+    if (desk.token && turn === mine) problem(error instanceof Refused ? error.message : "The service does not answer: nothing is certain, look at the table.");
   }
   if (desk.token) desk.again(true);
 });
