@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 _Signature: TypeAlias = tuple[int, int, int]
 ACTOR: Final = "mounted file"
-_KEYS: Final = ("armed", "rules")
+_KEYS: Final = ("armed", "rules", "abort_when")
 
 
 class MountedStore:
     """Takes over what a file says, and keeps it in another store.
 
     Args:
-        path: Of the file: TOML, YAML or JSON, with `armed` and `rules`.
+        path: Of the file: TOML, YAML or JSON, with `armed`, `rules` and `abort_when`.
         local: Keeps the state for all workers of this host.
         wall: The time of day in seconds.
 
@@ -48,6 +48,8 @@ class MountedStore:
         self._wall = wall
         self._seen: _Signature | None = None
         self._failing_since: float | None = None
+        # The guards in the file; None: it says nothing of them.
+        self._guards: tuple[str, ...] | None = None
         # Whether the file said `armed: false` when it was read last: only what was off can be armed by it again.
         self._was_off = False
         self._take_over()
@@ -97,12 +99,14 @@ class MountedStore:
         """Change what the file says nothing about.
 
         Raises:
-            ConflictError: It is for the file to arm, and to name the rules.
+            ConflictError: It is for the file to arm, to name the rules, and to name the guards if it names any.
         """
 
         def checked(before: Snapshot) -> Snapshot:
             after = change(before)
-            if (after.rules, after.armed_until) != (before.rules, before.armed_until) or after.killed < before.killed:
+            is_other = (after.rules, after.armed_until) != (before.rules, before.armed_until)
+            is_guarded = self._guards is not None and after.abort_when != before.abort_when
+            if is_other or is_guarded or after.killed < before.killed:
                 raise ConflictError(f"this store can only be read: write it into {self._path}")
             return after
 
@@ -132,27 +136,32 @@ class MountedStore:
             raise SettingsError(f"this cannot be read: {error.strerror}", where=str(self._path)) from None
         signature = (status.st_mtime_ns, status.st_ino, status.st_size)
         if signature != self._seen:
-            armed, rules = self._read(status.st_mtime)
+            armed, rules, self._guards = self._read(status.st_mtime)
             self._merge(armed=armed, rules=rules)
             self._seen = signature
         self._failing_since = None
 
-    def _read(self, written_at: float) -> tuple[bool, tuple[StoredRule, ...]]:
+    def _read(self, written_at: float) -> tuple[bool, tuple[StoredRule, ...], tuple[str, ...] | None]:
+        from faultware.config.guardlines import read_guards  # noqa: PLC0415  (for few)
         from faultware.config.values import read_rules_value, read_switch  # noqa: PLC0415  (loads pydantic)
 
         data = read_file(self._path)
         where = str(self._path)
         for key in data:
             if key not in _KEYS:
-                raise SettingsError(f"unknown key {key[:40]!r}", where=where, hint="armed and rules")
+                raise SettingsError(f"unknown key {key[:40]!r}", where=where, hint="armed, rules and abort_when")
         try:
             armed = read_switch(data.get("armed", True))
             rules = read_rules_value(data.get("rules") or ())
             # Since it was written, and not since somebody looked: a restart gives nobody more time.
             begin = min(written_at, self._wall())
-            return armed, tuple(_stored(rule, begin) for rule in rules)
+            stored = tuple(_stored(rule, begin) for rule in rules)
         except RuleError as error:
             raise error.inside(where) from None
+        try:
+            return armed, stored, tuple(map(str, read_guards(data["abort_when"]))) if "abort_when" in data else None
+        except RuleError as error:
+            raise SettingsError(str(error), where=f"{where}: abort_when") from None
 
     def _merge(self, *, armed: bool, rules: tuple[StoredRule, ...]) -> None:
         now = self._wall()
@@ -164,6 +173,9 @@ class MountedStore:
             if rules != before.rules:
                 names = ", ".join(str(rule.document["name"]) for rule in rules)
                 after = noted(replace(after, rules=rules), Deed(now, ACTOR, "", "put_rules", names, 0))
+            if self._guards not in (None, before.abort_when):
+                deed = Deed(now, ACTOR, "", "put_guards", "; ".join(self._guards or ()), 0)
+                after = noted(replace(after, abort_when=self._guards), deed)
             if killed != before.killed:
                 after = replace(after, killed=killed, changed_at=now, actor=ACTOR, reason="")
                 after = noted(after, Deed(now, ACTOR, "", "kill" if killed else "arm", "", 0))

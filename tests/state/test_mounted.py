@@ -135,13 +135,42 @@ def test_nothing_else_arms_or_changes_rules(open_mounted, mount):
     assert store.update(lambda before: replace(before, plans=plans)).plans == plans
 
 
+def test_guards_in_the_file_hold_and_nobody_else_changes_them(open_mounted, mount):
+    store = open_mounted()
+    by_hand = ("memory > 1GiB",)
+    assert store.read().abort_when is None
+    assert store.update(lambda before: replace(before, abort_when=by_hand)).abort_when == by_hand
+    mount.swap(PAY + 'abort_when = "error_share > 5%; health"\n')
+    store.follow()
+    assert store.read().abort_when == ("error_share > 5%", "health")
+    assert [deed.action for deed in store.read().deeds[-1:]] == ["put_guards"]
+    with pytest.raises(ConflictError):
+        store.update(lambda before: replace(before, abort_when=by_hand))
+    version = store.read().version
+    mount.swap(PAY + 'abort_when = ["error_share > 5%", "health"]\n')
+    store.follow()
+    assert store.read().version == version, "they are the same"
+    mount.swap(PAY + "abort_when = []\n")
+    store.follow()
+    assert store.read().abort_when == ()
+    mount.swap(PAY)
+    store.follow()
+    assert store.read().abort_when == ()
+    assert store.update(lambda before: replace(before, abort_when=by_hand)).abort_when == by_hand
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("rules = [", "this is not TOML"),
         ('rules = "/pay 10 abort 503"', "a share needs its sign"),
         ("armed = 'perhaps'", "'perhaps' is neither on nor off"),
-        ("dry_run = true", "unknown key 'dry_run' (armed and rules)"),
+        ("dry_run = true", "unknown key 'dry_run' (armed, rules and abort_when)"),
+        (
+            'abort_when = "error_share > 5"',
+            "faults.toml: abort_when: 'error_share > 5': a percentage needs its sign (write 5%)",
+        ),
+        ("abort_when = true", "faults.toml: abort_when: true is no list of guards"),
         (
             'rules = "/pay 10% abort 503 for 2h as pay"',
             "2h is longer than what arrives at run time may live (at most 1h)",
