@@ -51,7 +51,6 @@ async def inject(
     scope: Scope,
     receive: Receive,
     send: Send,
-    *,
     is_marked: bool,
     given: Send | None = None,
 ) -> None:

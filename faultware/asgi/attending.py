@@ -6,12 +6,12 @@ Lifespan and unknown scopes go to the application untouched.
 from __future__ import annotations
 
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from faultware.asgi.acting import inject
 from faultware.asgi.carrying import carrying
 from faultware.asgi.control import answer, decline
+from faultware.asgi.glancing import is_free_of
 from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 # Set in the scope by the middleware that decided: if the application is wrapped twice, the inner one lets it pass.
 _DECIDED: Final = "faultware.decided"
-_name: Final = itemgetter(0)
 
 
 class Attendant:
@@ -57,50 +56,62 @@ class Attendant:
     def attend(self, view: View | None, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Look closely at a request; without a view at the switch, too, which has changed."""
         app, injector = self._app, self._injector
-        kind = scope["type"]
-        if kind not in ("http", "websocket"):
-            if kind == "lifespan" and self._listens:
-                # This process is going to serve: whoever wants to stop it need not wait for its first request.
-                injector.current()
-            return app(scope, receive, send)
+        if scope["type"] != "http":
+            return self._attend_other(view, scope, receive, send)
         if view is None:
-            view = injector.current()
-            injector.pulse = injector.pulse or pulse()
-        if kind == "websocket":
-            return self._attend_websocket(view, scope, receive, send)
+            view = self._look()
         path, root = scope["path"], scope.get("root_path", "")
         candidates: Sequence[LiveRule] | None = None if root else view.known.get(path)
         if candidates is None:
             path = self._route(path, root)
             if self._control is not None and self._control.owns(path):
-                if self._control.is_selftest(path):
-                    return attempt(self._control, injector, path, scope, receive, send, is_marked=self._is_marked)
-                return answer(self._control, path, scope, receive, send)
+                return self._answer(self._control, path, scope, receive, send)
             rules, names = view.rules, view.raw_header_names
             # What is remembered is looked up before the prefix has been taken away: `/api/api` is not to hide `/api`.
             remember = not self._mount or not path.startswith(self._mount)
             try:
-                has_field = names and not names.isdisjoint(map(_name, scope["headers"]))
+                has_field = names and not is_free_of(names, scope)
                 if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
                     asking = ScopeRequest(scope, path)
                     candidates = rules.candidates(asking, remember=remember)
                     app = self._app_for(view, asking)
                 else:
-                    candidates = rules.find(path, remember=remember)
+                    candidates = rules.find(path, remember)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
-        if _DECIDED in scope or not (candidates or view.is_measured):
+        if not (candidates or view.is_measured) or _DECIDED in scope:
             return app(scope, receive, send)
-        request, plan = ScopeRequest(scope, path), None
+        plan = request = None
         if candidates:
             scope[_DECIDED] = True
-            plan = injector.decide(view, candidates, request)
+            first = candidates[0]
+            if first.is_simple and injector.is_plain and len(candidates) == 1 and scope["method"] != "OPTIONS":
+                try:
+                    plan = injector.roll(first)
+                except Exception as error:  # noqa: BLE001  (as above)
+                    injector.failed("decide", error)
+            else:
+                request = ScopeRequest(scope, path)
+                plan = injector.decide(view, candidates, request)
         if view.is_measured and injector.measures(view, scope["method"], path):
-            serve = partial(self._serve, app, plan, request, scope, receive, send)
+            serve = partial(self._serve, app, plan, request or ScopeRequest(scope, path), scope, receive, send)
             return measured(injector.traffic, serve, send, is_injected=plan is not None)
         if plan is None:
             return app(scope, receive, send)
-        return inject(app, injector, plan, request, scope, receive, send, is_marked=self._is_marked)
+        if request is None:
+            request = ScopeRequest(scope, path)
+        return inject(app, injector, plan, request, scope, receive, send, self._is_marked)
+
+    def _look(self) -> View:
+        """Look at the switch, which has changed, or has yet to be looked at in this process."""
+        injector = self._injector
+        injector.pulse = injector.pulse or pulse()
+        return injector.current()
+
+    def _answer(self, control: Control, path: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if control.is_selftest(path):
+            return attempt(control, self._injector, path, scope, receive, send, is_marked=self._is_marked)
+        return answer(control, path, scope, receive, send)
 
     def _app_for(self, view: View, request: ScopeRequest) -> ASGIApp:
         """The application, within which calls carry what a request has brought along for them."""
@@ -119,7 +130,15 @@ class Attendant:
     ) -> Awaitable[None]:
         if plan is None:
             return app(scope, receive, send)
-        return inject(app, self._injector, plan, request, scope, receive, send, is_marked=self._is_marked, given=given)
+        return inject(app, self._injector, plan, request, scope, receive, send, self._is_marked, given)
+
+    def _attend_other(self, view: View | None, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "websocket":
+            return self._attend_websocket(view or self._look(), scope, receive, send)
+        if scope["type"] == "lifespan" and self._listens:
+            # This process is going to serve: whoever wants to stop it need not wait for its first request.
+            self._injector.current()
+        return self._app(scope, receive, send)
 
     def _attend_websocket(self, view: View, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """WebSockets have rules of their own, and whether there are any is known at once."""

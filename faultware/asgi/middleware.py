@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from faultware.asgi.glancing import is_free_of
 from faultware.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class FaultMiddleware:
             path = None
         if path in view.quiet:
             return app(scope, receive, send)
-        if path in view.nearly_quiet and _has_none_of(view.raw_header_names, scope):
+        if path in view.nearly_quiet and is_free_of(view.raw_header_names, scope):
             return app(scope, receive, send)
         return self._attend(view, scope, receive, send)
 
@@ -101,16 +102,3 @@ class FaultMiddleware:
         from faultware.asgi.startup import refuse  # noqa: PLC0415
 
         return refuse(self._refusal, scope, receive, send)
-
-
-def _has_none_of(names: frozenset[bytes], scope: Scope) -> bool:
-    """Whether this is a request over HTTP without any header of these names, and without anything that is odd."""
-    try:
-        if scope["type"] != "http":
-            return False
-        for name, _ in scope["headers"]:
-            if name in names:
-                return False
-    except (KeyError, TypeError, ValueError):
-        return False
-    return True

@@ -47,13 +47,15 @@ class Engine:
         may_ask: Whether a request may ask for faults by headers; None: no request may.
     """
 
-    __slots__ = ("_dice", "_is_unlimited", "_may_ask", "limits")
+    __slots__ = ("_dice", "_is_unlimited", "_may_ask", "is_plain", "limits")
 
     def __init__(self, dice: Dice, limits: Limits, may_ask: Callable[[Request], bool] | None = None) -> None:
         self._dice = dice
         self._may_ask = may_ask
         self.limits = limits
         self._is_unlimited = limits.max_percentage >= 100
+        # Whether `roll` may be asked instead of `decide`.
+        self.is_plain = self._is_unlimited and not dice.is_seeded
 
     def decide(self, candidates: Sequence[LiveRule], request: Request, now: float) -> Plan | None:
         """What to do to a request whose path the candidates accept; None: nothing.
@@ -63,14 +65,14 @@ class Engine:
         chosen: tuple[Injection, ...] = ()
         groups: set[str] | None = None
         is_preflight = request.method == "OPTIONS" and request.is_preflight
-        plain_roll = self._dice.plain
+        has_plain_roll = not (self._dice.is_seeded or is_preflight)
         for live in candidates:
             rule, tally = live.rule, live.tally
             key = None
-            if live.is_plain and plain_roll is not None and not is_preflight:
+            if live.is_plain and has_plain_roll:
                 tally.matched += 1
                 tally.rolled += 1
-                if plain_roll() * 100 >= live.percentage:
+                if self._dice.random() * 100 >= live.percentage:
                     continue
             else:
                 if live.has_conditions and not rule.match.accepts_rest(request):
@@ -103,6 +105,15 @@ class Engine:
         if not chosen or self._is_over_share(candidates, chosen, request, now):
             return None
         return self._plan(chosen)
+
+    def roll(self, live: LiveRule) -> Plan | None:
+        """What `decide` says of a simple rule that is the only candidate, unless the request is a preflight."""
+        tally, whole = live.tally, live.whole
+        tally.matched += 1
+        tally.rolled += 1
+        if whole is None or self._dice.random() * 100 >= live.percentage:
+            return None
+        return whole if whole.delay_seconds <= self.limits.max_delay_seconds else self._plan(whole.before)
 
     def _fires(self, live: LiveRule, key: str | None, request: Request, now: float) -> bool:
         rule, tally = live.rule, live.tally

@@ -34,6 +34,7 @@ MAX_REMEMBERED_LENGTH: Final = 256
 
 # A literal part of a path; or a field's name, with or without its value.
 Key: TypeAlias = str | tuple[str, ...]
+Index: TypeAlias = "dict[Key, tuple[LiveRule, ...]]"
 _NEVER: Final = math.inf
 
 
@@ -72,6 +73,7 @@ class LiveRule:
         "has_conditions",
         "is_always",
         "is_plain",
+        "is_simple",
         "needs_means",
         "needs_time",
         "order",
@@ -107,6 +109,8 @@ class LiveRule:
         self.needs_means = any(fault.needs is not Needs.NOTHING for fault in rule.everything)
         # The plan of a rule whose faults leave nothing to chance once it fires: made once, and not for each request.
         self.whole = None if is_limited else self._whole_plan()
+        # A roll decides all there is to decide: nothing of the request matters, beyond its path.
+        self.is_simple = self.is_plain and self.whole is not None and not self.needs_means
 
     def _whole_plan(self) -> Plan | None:
         if len(self.rule.faults) != 1 or self.rule.choose or self.rule.by_headers is not None:
@@ -177,12 +181,10 @@ class RuleSet:
                 message = f"the name {entry.rule.name!r} is used twice"
                 raise RuleError(message, where=entry.rule.name, hint="a name is unique: rename or remove one of them")
             names.add(entry.rule.name)
-        self._index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in _KINDS}
-        self._anywhere: list[LiveRule] = []
-        self._file()
+        self._index, self._anywhere = self._file()
         self._exact, self._under, self._segment = (self._index[kind] for kind in ("exact", "under", "segment"))
-        # Below so many segments no rule is filed.
-        self._depth = max((str(key).count("/") for key in self._under), default=0)
+        # Rules are filed under no more segments than one, and these.
+        self._deeper = range(1, max((str(key).count("/") for key in self._under), default=1))
         self._lengths = [
             (self._index[kind], kind == "prefix", sorted({len(text) for text in self._index[kind]}))
             for kind in ("prefix", "suffix")
@@ -206,7 +208,7 @@ class RuleSet:
         """The names of the rules that are tried on every new path for want of a condition to file them under."""
         return [entry.rule.name for entry in self._anywhere if not _matches_everything(entry.rule)]
 
-    def find(self, path: str, *, remember: bool = True) -> tuple[LiveRule, ...]:
+    def find(self, path: str, remember: bool = True) -> tuple[LiveRule, ...]:
         """The rules whose path condition holds and that are not filed under a header, query field or cookie."""
         quiet = self.quiet
         if path in quiet:
@@ -237,7 +239,7 @@ class RuleSet:
             found = tuple(sorted({*found, *more}, key=_order))
         if self._asking is not None and (asked := self._asking.find(request)) is not None:
             asked.deadline = self.asking_until
-            asked.is_plain = False  # it can expire
+            asked.is_plain = asked.is_simple = False  # it can expire
             if self._accepts_path(asked, request.path):
                 # What a request asks for itself comes before what happens to all.
                 return (asked, *found)
@@ -251,18 +253,19 @@ class RuleSet:
         return asking.carry(request)
 
     def _look_up(self, path: str) -> tuple[LiveRule, ...]:
-        hits: list[LiveRule] = []
-        if self._anywhere:
-            hits += self._anywhere
-        if self._exact and path in self._exact:
+        hits, under = self._anywhere, self._under
+        if path in self._exact:
             hits += self._exact[path]
-        end, depth = 0, self._depth
-        while depth and end >= 0:
-            end = path.find("/", end + 1)
-            above = path[:end] if end > 0 else path
-            if above in self._under:
-                hits += self._under[above]
-            depth -= 1
+        if under:
+            end = path.find("/", 1)
+            for _ in self._deeper:
+                if end < 0:
+                    break
+                if (above := path[:end]) in under:
+                    hits += under[above]
+                end = path.find("/", end + 1)
+            if (above := path if end < 0 else path[:end]) in under:
+                hits += under[above]
         for index, from_start, lengths in self._lengths:
             for length in lengths:
                 hits += index.get(path[:length] if from_start else path[-length:], ())
@@ -290,21 +293,25 @@ class RuleSet:
             for length in self._raw_lengths:
                 yield from prefixes.get(path[:length], ())
 
-    def _file(self) -> None:
+    def _file(self) -> tuple[dict[str, Index], tuple[LiveRule, ...]]:
+        """Put each rule where the fewest others are; and what can be put nowhere."""
+        index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in _KINDS}
+        anywhere: list[LiveRule] = []
         keys = [list(_keys(entry.rule)) for entry in self._filed]
         shared = Counter(key for own in keys for key in own)
         for entry, own in zip(self._filed, keys, strict=True):
             if own:
                 kind, key = min(own, key=lambda key: shared[key])
-                self._index[kind].setdefault(key, []).append(entry)
+                index[kind].setdefault(key, []).append(entry)
             else:
-                self._anywhere.append(entry)
+                anywhere.append(entry)
+        return {kind: {key: tuple(own) for key, own in filed.items()} for kind, filed in index.items()}, tuple(anywhere)
 
 
 _KINDS: Final = ("exact", "under", "prefix", "suffix", "segment", "raw", "raw prefix", "header", "query", "cookie")
 
 
-def _filed(index: dict[Key, list[LiveRule]], fields: Fields) -> Iterator[LiveRule]:
+def _filed(index: Index, fields: Fields) -> Iterator[LiveRule]:
     """The rules filed under a field's presence, or under one of its values."""
     for name, values in fields.items():
         yield from index.get((name,), ())

@@ -88,13 +88,13 @@ class Dice:
         seed: When given, a draw is a function of seed, rule, purpose and request, the same in every process.
     """
 
-    __slots__ = ("_random", "_seed", "plain")
+    __slots__ = ("_seed", "is_seeded", "random")
 
     def __init__(self, random: Callable[[], float], seed: int | None = None) -> None:
-        self._random = random
+        # A roll that depends on nothing; with a seed there is no such thing.
+        self.random = random
+        self.is_seeded = seed is not None
         self._seed = seed
-        # A roll that depends on nothing; None: with a seed there is no such thing.
-        self.plain = random if seed is None else None
 
     def roll(self, rule: str, purpose: str, key: str | None, request: Request) -> float:
         """An even draw from [0, 1).
@@ -107,7 +107,7 @@ class Dice:
         """
         if key is None:
             if self._seed is None:
-                return self._random()
+                return self.random()
             key = f"{request.method} {request.path}?{request.query_string}"
         seed = "" if self._seed is None else str(self._seed)
         text = f"{seed}\x1f{rule}\x1f{purpose}\x1f{key}".encode("utf-8", "surrogatepass")

@@ -20,13 +20,12 @@ from faultware.runtime.refresher import Refresher
 from faultware.runtime.reporter import Reporter
 from faultware.runtime.traffic import Traffic
 from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
-from faultware.runtime.view import View
+from faultware.runtime.view import Glance, View
 from faultware.state.store import KILLED, version_of
 from faultware.telemetry.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from ctypes import c_bool
 
     from faultware.core.engine import Engine
     from faultware.core.exemptions import Exemptions
@@ -44,23 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("faultware")
 
 
-class _Glance:
-    """What every request reads, in slots: with many attributes beside them these would be found more slowly.
-
-    `alarm` is true while a request must ask for the view by `current`: the flag of the store, which a kill raises for
-    the next request in every process, or True while this process has yet to begin. New rules the refresher shows.
-
-    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
-    the next request, but that somebody has armed again the refresher is early enough to see.
-    """
-
-    __slots__ = ("alarm", "is_off", "view")
-    alarm: c_bool | bool
-    is_off: bool
-    view: View
-
-
-class Injector(_Glance, Reporter):
+class Injector(Glance, Reporter):
     """Decides for each request, and keeps the rules up to date.
 
     Args:
@@ -110,6 +93,9 @@ class Injector(_Glance, Reporter):
         self.chores: list[Callable[[Injector], None]] = []
         self.last_reload: tuple[bool, float] = (True, clocks.wall())
         self._engine = engine
+        # Whether `roll` may be asked instead of `decide` (see there); who asks reports what it raises.
+        self.is_plain = engine.is_plain and not dry_run
+        self.roll = engine.roll
         self._max_delay_seconds = engine.limits.max_delay_seconds
         # The state as last read; None: nothing is known.
         self.snapshot: Snapshot | None = None

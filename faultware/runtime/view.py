@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from faultware.core.ruleset import RuleSet
 
 if TYPE_CHECKING:
+    from ctypes import c_bool
+
     from faultware.core.ruleset import LiveRule
 
 _NO_RULES: Final = RuleSet()
@@ -63,3 +65,19 @@ class View:
             self._other = View(self.word, self.rules, is_measured=not self.is_measured)
             self._other._other = self  # noqa: SLF001  (of the same class)
         return self._other
+
+
+class Glance:
+    """What every request reads, in slots: with many attributes beside them these would be found more slowly.
+
+    `alarm` is true while a request must ask for the view by `current`: the flag of the store, which a kill raises for
+    the next request in every process, or True while this process has yet to begin. New rules the refresher shows.
+
+    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
+    the next request, but that somebody has armed again the refresher is early enough to see.
+    """
+
+    __slots__ = ("alarm", "is_off", "view")
+    alarm: c_bool | bool
+    is_off: bool
+    view: View

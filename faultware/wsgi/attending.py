@@ -74,13 +74,30 @@ class Attendant:
         chosen: tuple[Plan, EnvironRequest] | None = None
         if candidates and not is_decided:
             environ[_DECIDED] = True
-            request = EnvironRequest(environ, path)
-            plan = injector.decide(view, candidates, request)
-            chosen = (plan, request) if plan is not None and injector.enter(plan, request) else None
+            chosen = self._choose(view, candidates, environ, path)
         if view.is_measured and not is_decided and injector.measures(view, environ["REQUEST_METHOD"], path):
             serve = partial(self._serve, app, chosen, environ)
             return measured(injector.traffic, serve, start_response, is_injected=chosen is not None)
         return self._serve(app, chosen, environ, start_response)
+
+    def _choose(
+        self, view: View, candidates: Sequence[LiveRule], environ: WSGIEnvironment, path: str
+    ) -> tuple[Plan, EnvironRequest] | None:
+        """What to do to a request, if there is a place for it."""
+        injector = self._injector
+        first, plan, request = candidates[0], None, None
+        if first.is_simple and injector.is_plain and len(candidates) == 1 and environ["REQUEST_METHOD"] != "OPTIONS":
+            try:
+                plan = injector.roll(first)
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                injector.failed("decide", error)
+        else:
+            request = EnvironRequest(environ, path)
+            plan = injector.decide(view, candidates, request)
+        if plan is None:
+            return None
+        request = request or EnvironRequest(environ, path)
+        return (plan, request) if injector.enter(plan, request) else None
 
     def _app_for(self, view: View, request: EnvironRequest) -> WSGIApplication:
         """The application, within which calls carry what a request has brought along for them."""

@@ -80,16 +80,24 @@ def test_a_mistake_in_a_service_that_is_not_enabled_does_no_harm(time):
     time.run(main)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Engine, "decide"), (RuleSet, "_look_up")], ids=["engine", "index"])
-def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(time, monkeypatch, owner, name):
+@pytest.mark.parametrize(
+    ("rule", "owner", "name"),
+    [
+        ("POST /pay 100% abort 503", Engine, "decide"),
+        ("/pay 100% abort 503", Engine, "roll"),
+        ("/pay 100% abort 503", RuleSet, "_look_up"),
+    ],
+    ids=["engine", "roll", "index"],
+)
+def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(time, monkeypatch, rule, owner, name):
     async def main():
         application = Application()
-        app = wrapped(application, "/pay 100% abort 503; / header:x-canary=1 100% abort 500", time)
 
         def bug(*_args, **_kwargs):
             raise ZeroDivisionError("a bug")
 
         monkeypatch.setattr(owner, name, bug)
+        app = wrapped(application, f"{rule}; / header:x-canary=1 100% abort 500", time)
         exchange = await ask(app, "/pay", b"money", method="POST")
         assert (exchange.status, exchange.body, exchange.mark) == (200, b"application money", None)
         assert application.runs == 1

@@ -77,7 +77,7 @@ def test_the_status_of_a_store_that_does_not_answer_is_what_this_worker_knows():
 
 
 def test_the_status_counts_what_is_active_and_held(desk):
-    desk.injector._engine._dice.plain = lambda: 0.0
+    desk.injector._engine._dice.random = lambda: 0.0
     assert desk.injector.enter(ask(desk.injector))
     desk.injector.hold(lambda: None)
     data = desk("GET", "/status").data

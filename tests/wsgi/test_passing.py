@@ -239,15 +239,23 @@ def test_the_middleware_keeps_the_application_as_app():
     assert wrapped(application, lint=False, enabled=False).app is application
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Engine, "decide"), (RuleSet, "_look_up")], ids=["engine", "index"])
-def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(monkeypatch, owner, name):
+@pytest.mark.parametrize(
+    ("rule", "owner", "name"),
+    [
+        ("POST /pay 100% abort 503", Engine, "decide"),
+        ("/pay 100% abort 503", Engine, "roll"),
+        ("/pay 100% abort 503", RuleSet, "_look_up"),
+    ],
+    ids=["engine", "roll", "index"],
+)
+def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(monkeypatch, rule, owner, name):
     application = Application()
-    app = wrapped(application, "/pay 100% abort 503; / header:x-canary=1 100% abort 500")
 
     def bug(*_args, **_kwargs):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(owner, name, bug)
+    app = wrapped(application, f"{rule}; / header:x-canary=1 100% abort 500")
     answer = ask(app, "/pay", method="POST", body=b"money")
     assert (answer.status, answer.body, answer.mark) == (200, b"application money", None)
     assert (application.runs, app._injector.active_faults) == (1, 0)
