@@ -71,7 +71,8 @@ class FaultMiddleware:
         injector = self._injector
         if injector is None:
             return self._refuse(scope, receive, send) if self._refusal else app(scope, receive, send)
-        if injector.is_off:
+        view = injector.view
+        if view.is_off:
             landmark = self._landmark
             if landmark is None:
                 return app(scope, receive, send)
@@ -81,10 +82,9 @@ class FaultMiddleware:
                 path = ""
             if landmark not in path:
                 return app(scope, receive, send)
-            return self._attend(injector.view, scope, receive, send)
-        if injector.alarm:
+            return self._attend(view, scope, receive, send)
+        if view.alarm:
             return self._attend(None, scope, receive, send)
-        view = injector.view
         try:
             path = None if scope["root_path"] else scope["path"]
         except KeyError:  # a server may leave out the root path

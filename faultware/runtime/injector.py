@@ -1,6 +1,6 @@
 """The live object that middlewares ask: rules in force, switch, clock, chance and observers in one place.
 
-A request looks at one flag (`alarm`) and one reference (`view`); everything that may touch a disk happens in the
+A request looks at one reference (`view`) and one flag (its `alarm`); everything that may touch a disk happens in the
 refresher's thread or in an operator's call. Whatever goes wrong inside lets the request pass and is counted.
 """
 
@@ -108,7 +108,7 @@ class Injector(Glance, Reporter):
         self.is_cut = False
         self._upkeep = Upkeep(grace_seconds)
         self._nothing = RuleSet(exemptions=exemptions)
-        self._idle = View(-1, self._nothing)
+        self._idle = View(-1, self._nothing, True)
         self.signal: Signal = switch.store.signal
         # The rules as loaded, with the signal they belong to. No request sees them before this process serves one.
         self.loaded = (-1, self._nothing)
@@ -183,7 +183,7 @@ class Injector(Glance, Reporter):
         if self.traffic.wants(method, path):
             return True
         if self.view is view:
-            self._show(view.other())
+            self.view = view.other()
         return False
 
     def measure(self) -> None:
@@ -191,7 +191,7 @@ class Injector(Glance, Reporter):
         self.traffic.grant()
         view = self.view
         if not view.is_measured:
-            self._show(view.other())
+            self.view = view.other()
 
     def act(self, injection: Injection, request: Request) -> bool:
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
@@ -234,7 +234,7 @@ class Injector(Glance, Reporter):
         self.snapshot = snapshot
         self.last_reload = (True, self.clocks.wall())
         is_off = word & KILLED or self.is_cut
-        self._show(View(word, self._nothing if is_off else rules))
+        self._show(word, self._nothing if is_off else rules)
         if is_off:
             self.holding.release_all()
         return snapshot
@@ -263,7 +263,7 @@ class Injector(Glance, Reporter):
         """Let no fault happen, since what the store holds is not known any more."""
         self.is_cut = True
         # Again and again: a request that was just looking may have put the old view back.
-        self._show(View(self.signal[0], self._nothing))
+        self._show(self.signal[0], self._nothing)
         self.holding.release_all()
 
     def mend(self) -> None:
@@ -279,7 +279,7 @@ class Injector(Glance, Reporter):
 
     def look(self) -> None:
         """Let the next request look at the switch."""
-        self._show(self._idle)
+        self.view = self._idle
 
     @property
     def active_faults(self) -> int:
@@ -318,18 +318,16 @@ class Injector(Glance, Reporter):
         word, rules = self.loaded
         now = self.signal[0]
         if now & KILLED:
-            self._show(View(now, self._nothing))
+            self._show(now, self._nothing)
             self.holding.release_all()
         elif now == word:
-            self._show(View(word, self._nothing if self.is_cut else rules))
+            self._show(word, self._nothing if self.is_cut else rules)
         elif self._refresher is not None:
             self._refresher.wake()
         return self.view
 
-    def _show(self, view: View) -> None:
-        self.view = view
-        self.alarm = view.word < 0 or self.switch.store.flag
-        self.is_off = view.word >= 0 and bool(view.word & KILLED) and not view.is_measured
+    def _show(self, word: int, rules: RuleSet) -> None:
+        self.view = View(word, rules, self.switch.store.flag)
 
     def _begin(self) -> bool:
         """See to it that this process has a refresher; False: nothing may happen here yet."""

@@ -135,5 +135,6 @@ def _reload(injector: Injector) -> None:
     is_new = injector.signal[0] not in (word, word | KILLED)
     if is_new or not injector.last_reload[0] or rules.ends_at <= now:
         injector.refresh()
-    if injector.is_off and not injector.switch.killed:
+    # Armed again, before anything was written about the kill; or a request was slow to put away what it had looked at.
+    if injector.signal[0] == injector.loaded[0] != injector.view.word and not injector.switch.killed:
         injector.look()

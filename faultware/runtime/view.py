@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.ruleset import RuleSet
+from faultware.state.store import KILLED
 
 if TYPE_CHECKING:
     from ctypes import c_bool
@@ -21,12 +22,22 @@ def environ_key(name: str) -> str:
 
 
 class View:
-    """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed."""
+    """What requests see: the rules in force for one value of the signal. Replaced as a whole, never changed.
+
+    Args:
+        word: The value; negative: none, since this process has yet to look.
+        rules: The rules.
+        alarm: True while a request must ask the injector for the view that is in force: the flag of the store, which a
+            kill raises for the next request in every process, or True.
+        is_measured: While it is, no request takes a fast way: each is looked at, and may be measured.
+    """
 
     __slots__ = (
         "_other",
+        "alarm",
         "header_names",
         "is_measured",
+        "is_off",
         "known",
         "nearly_quiet",
         "quiet",
@@ -36,11 +47,14 @@ class View:
         "word",
     )
 
-    def __init__(self, word: int, rules: RuleSet, *, is_measured: bool = False) -> None:
+    def __init__(self, word: int, rules: RuleSet, alarm: c_bool | bool = False, *, is_measured: bool = False) -> None:
         self.word = word
         self.rules = rules
-        # While it is, no request takes a fast way: each is looked at, and may be measured.
+        self.alarm = alarm
         self.is_measured = is_measured
+        # While it is, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
+        # the next request, but that somebody has armed again the refresher is early enough to see.
+        self.is_off = word >= 0 and bool(word & KILLED) and not is_measured
         self._other: View | None = None
         names = rules.header_names
         has_websockets = any(entry.rule.is_websocket for entry in rules.live)
@@ -62,22 +76,13 @@ class View:
     def other(self) -> View:
         """The same view for requests that are measured, or for requests that are not."""
         if self._other is None:
-            self._other = View(self.word, self.rules, is_measured=not self.is_measured)
+            self._other = View(self.word, self.rules, self.alarm, is_measured=not self.is_measured)
             self._other._other = self  # noqa: SLF001  (of the same class)
         return self._other
 
 
 class Glance:
-    """What every request reads, in slots: with many attributes beside them these would be found more slowly.
+    """What every request reads, in a slot: with many attributes beside it, it would be found more slowly."""
 
-    `alarm` is true while a request must ask for the view by `current`: the flag of the store, which a kill raises for
-    the next request in every process, or True while this process has yet to begin. New rules the refresher shows.
-
-    While `is_off`, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
-    the next request, but that somebody has armed again the refresher is early enough to see.
-    """
-
-    __slots__ = ("alarm", "is_off", "view")
-    alarm: c_bool | bool
-    is_off: bool
+    __slots__ = ("view",)
     view: View

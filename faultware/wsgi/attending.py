@@ -48,7 +48,9 @@ class Attendant:
     def attend(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Look closely at a request, and at the switch if it has changed."""
         app, injector = self._app, self._injector
-        view = injector.current() if injector.alarm else injector.view
+        view = injector.view
+        if view.alarm:
+            view = injector.current()
         path = environ.get("PATH_INFO", "")
         candidates: Sequence[LiveRule] | None = view.known.get(path)
         if candidates is None:

@@ -64,7 +64,7 @@ class FaultMiddleware:
         injector = self._injector
         if injector is None:
             return app(environ, start_response)
-        if injector.is_off:
+        if injector.view.is_off:
             landmark = self._landmark
             if landmark is None:
                 return app(environ, start_response)
@@ -74,8 +74,7 @@ class FaultMiddleware:
                 path = ""
             if landmark not in path:
                 return app(environ, start_response)
-        elif not injector.alarm:
-            view = injector.view
+        elif not (view := injector.view).alarm:
             try:
                 path = environ["PATH_INFO"]
             except KeyError:

@@ -36,11 +36,11 @@ def test_before_the_first_request_nothing_runs_and_no_view_is_in_force():
     injector = make_injector(PAY)
     assert injector._refresher is None
     assert injector.view.word != injector.signal[0]
-    assert injector.alarm
+    assert injector.view.alarm
     injector.current()
     assert isinstance(injector._refresher, StillRefresher)
     assert injector.view.word == injector.signal[0]
-    assert not injector.alarm
+    assert not injector.view.alarm
 
 
 def test_a_view_stays_the_same_while_nothing_changes():
@@ -69,16 +69,16 @@ def test_a_service_that_starts_killed_faults_nothing_until_it_is_armed(time):
 
 def test_while_it_is_killed_the_signal_is_left_to_the_refresher(time):
     injector = make_injector(PAY, time=time)
-    assert not injector.is_off  # nothing is known before the first request
+    assert not injector.view.is_off  # nothing is known before the first request
     assert names(injector) == ["pay"]
     injector.switch.kill("me")
-    assert not injector.is_off  # nobody has noticed
+    assert not injector.view.is_off  # nobody has noticed
     assert names(injector) == []
-    assert injector.is_off
+    assert injector.view.is_off
     other_worker(injector, time).arm("another worker")
-    assert injector.is_off
+    assert injector.view.is_off
     injector.tick()
-    assert not injector.is_off
+    assert not injector.view.is_off
     assert names(injector) == ["pay"]
 
 
@@ -86,12 +86,30 @@ def test_a_signal_that_is_what_it_was_before_a_kill_is_seen_though_nothing_is_to
     injector = make_injector(PAY)
     ask(injector)
     injector.signal[0] |= KILLED
-    assert injector.alarm
+    assert injector.view.alarm
     ask(injector)
-    assert injector.is_off
+    assert injector.view.is_off
     injector.signal[0] &= ~KILLED
     injector.tick()
     assert names(injector) == ["pay"]
+
+
+def test_a_request_that_puts_an_old_view_back_does_so_until_the_next_tick(time):
+    injector = make_injector(PAY, time=time)
+    assert names(injector) == ["pay"]
+    armed = injector.view
+    injector.switch.kill("me")
+    assert names(injector) == []
+    killed = injector.view
+    other_worker(injector, time).arm("another worker")
+    other_worker(injector, time).replace_rules(rules_of("/pay 100% abort 500 as new"))
+    injector.tick()
+    assert names(injector) == ["new"]
+    for late in (armed, killed):
+        injector.view = late
+        injector.tick()
+        assert injector.view.alarm
+        assert names(injector) == ["new"]
 
 
 def test_a_child_of_a_killed_process_looks_at_the_switch_for_itself():
@@ -100,8 +118,8 @@ def test_a_child_of_a_killed_process_looks_at_the_switch_for_itself():
     injector.switch.kill("me")
     ask(injector)
     injector.after_fork()
-    assert not injector.is_off
-    assert injector.alarm
+    assert not injector.view.is_off
+    assert injector.view.alarm
 
 
 def test_rules_that_another_worker_put_are_seen_after_a_tick_and_wake_the_refresher(time):

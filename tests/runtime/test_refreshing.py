@@ -122,10 +122,10 @@ def test_a_store_whose_switch_was_replaced_is_followed(time, tmp_path):
     assert injector.signal is store.signal
     assert injector.signal is not before
     assert names(injector) == ["pay"]
-    assert not injector.alarm
+    assert not injector.view.alarm
     other.follow()
     other.kill(lambda snapshot: replace(snapshot, killed=True))
-    assert injector.alarm
+    assert injector.view.alarm
     assert names(injector) == []
 
 

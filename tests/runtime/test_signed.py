@@ -210,7 +210,7 @@ def test_while_killed_nobody_is_heard_and_nothing_is_read(time):
     injector = service(time).injector
     injector.switch.kill("me")
     assert not injector.current().rules.counted
-    assert injector.is_off
+    assert injector.view.is_off
     assert plan(injector, ask()) is None
     assert injector.readings().live[-1].tally.matched == 0
 

@@ -35,13 +35,13 @@ def test_what_is_answered_while_the_switch_is_killed_is_measured_too():
     injector = make_injector("")
     injector.kill("me")
     injector.current()
-    assert injector.is_off
+    assert injector.view.is_off
     injector.measure()
     measured = injector.view
-    assert (measured.is_measured, injector.is_off) == (True, False)
+    assert (measured.is_measured, injector.view.is_off) == (True, False)
     while injector.measures(measured, "GET", "/"):
         pass
-    assert (injector.view.is_measured, injector.is_off) == (False, True)
+    assert (injector.view.is_measured, injector.view.is_off) == (False, True)
 
 
 def test_what_was_asked_for_is_remembered_once_each_within_bounds():
