@@ -31,7 +31,12 @@ def asked(server, path="/checkout", **how):
 
 @pytest.mark.parametrize(
     "kinds",
-    [("uvicorn", "gunicorn-gthread"), ("gunicorn-gthread", "uvicorn-h11"), ("hypercorn-trio", "gunicorn-gevent")],
+    [
+        ("uvicorn", "gunicorn-gthread"),
+        ("gunicorn-gthread", "uvicorn-h11"),
+        ("hypercorn-trio", "gunicorn-gevent"),
+        ("gunicorn-gevent", "granian"),
+    ],
 )
 def test_the_service_that_is_called_does_what_the_first_one_was_asked_for(kinds):
     with ExitStack() as stack:

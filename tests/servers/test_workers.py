@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from tests.servers.harness import ask_every_worker, eventually, serve
+from tests.servers.harness import ROOT, TOKEN, ask_every_worker, environment, eventually, serve
 
 pytestmark = pytest.mark.server
 
@@ -48,6 +51,34 @@ def test_a_kill_file_reaches_every_worker_and_latches_in_every_one(kind, tmp_pat
         assert {reply.mark for reply in ask_every_worker(server, 4)} == {""}
         assert server.control("POST", "arm").status == 200
         eventually(lambda: {reply.mark for reply in ask_every_worker(server, 4)} == {"tiny;delay"}, "armed everywhere")
+
+
+@pytest.mark.parametrize("where", ["url", "store"])
+def test_who_has_not_confirmed_a_kill_is_named_and_has_when_it_goes_on(where, tmp_path):
+    """A worker that is stopped, as a debugger does it, while the others serve."""
+    with serve("gunicorn-4", {**TINY, "FAULTWARE_STORE": f"file:{tmp_path / 'state'}"}) as server:
+        pids = {int(reply.headers["x-pid"]) for reply in ask_every_worker(server, 4)}
+        eventually(lambda: len(server.status()["workers"]) == 4, "four workers have reported")
+        frozen = (pids - {server.status()["worker"]["pid"]}).pop()
+        place = {"url": f"http://127.0.0.1:{server.port}", "store": f"file:{tmp_path / 'state'}"}[where]
+
+        def kill(*words):
+            command = [sys.executable, "-m", "faultware", "kill", f"--{where}", place, "--json", "--wait", *words]
+            settings = environment({"FAULTWARE_CONTROL_TOKEN": TOKEN})
+            return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60)
+
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            done = kill("1")
+            assert done.returncode == 4, done
+            assert f" {frozen} (" in done.stderr
+            assert not [pid for pid in pids - {frozen} if str(pid) in done.stderr], done.stderr
+            assert json.loads(done.stdout)["state"] == "killed"
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        done = kill("30")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert all(worker["confirmed"] for worker in json.loads(done.stdout)["workers"])
 
 
 def test_a_worker_that_is_born_after_the_kill_obeys_it():
