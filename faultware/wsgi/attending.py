@@ -65,7 +65,7 @@ class Attendant:
                 if has_field or rules.has_raw or (rules.has_query and environ.get("QUERY_STRING")):
                     asking = EnvironRequest(environ, path)
                     candidates = rules.candidates(asking)
-                    app = self._app_for(view, asking)
+                    app = self._app_for(view, asking) if rules.carries else app
                 else:
                     candidates = rules.find(path)
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
@@ -103,7 +103,7 @@ class Attendant:
 
     def _app_for(self, view: View, request: EnvironRequest) -> WSGIApplication:
         """The application, within which calls carry what a request has brought along for them."""
-        current = self._injector.carry(view, request) if view.rules.carries else None
+        current = self._injector.carry(view, request)
         return self._app if current is None else carrying(self._app, current)
 
     def _serve(
