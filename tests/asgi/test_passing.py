@@ -41,7 +41,7 @@ def test_other_scopes_than_http_are_handed_over_untouched(scope, options):
 def test_other_scopes_than_http_are_handed_over_untouched_while_killed_beside_a_control_endpoint():
     seen = []
     app = wrapped(lambda *given: seen.append(given), EVERYTHING, armed=False, control_token=TOKEN)
-    for scope in (lifespan_scope(), websocket_scope()) * 2:
+    for scope in (lifespan_scope(), websocket_scope(), {**websocket_scope(), "path": "/other/_faultware/status"}) * 2:
         assert_handed_over(app, scope, seen)
 
 
