@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
 from faultware.cli.importing import described, tell
-from faultware.cli.reading import read_whole
+from faultware.cli.reading import INPUT, read_whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -48,7 +48,8 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
     else:
         exported = export_istio(target.rules, host=arguments.host)
     carried = ("max_active_faults",) if is_envoy else ()
-    remarks = (*target.remarks, *_left_behind(arguments.target, target, carried), *exported.remarks)
+    file = INPUT if arguments.target == "-" else arguments.target
+    remarks = (*target.remarks, *_left_behind(file, target, carried), *exported.remarks)
     if not screen.answer({"documents": list(exported.documents), "remarks": described(remarks)}):
         screen.document(written(exported.documents))
         tell(remarks)

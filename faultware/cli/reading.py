@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from faultware.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +40,7 @@ def read_target(target: str) -> tuple[Rule, ...]:
 def read_whole(target: str) -> Target:
     """The rules in a file, in a text, or, for `-`, in what comes in, with what stands beside them.
 
-    A rule holds blanks; what holds none, or names a file, is a path. A file may be a foreign one.
+    A rule holds blanks; what holds none, or names a file, is a path. A file may be a foreign one; so may what comes in.
 
     Raises:
         ConfigurationError: They cannot be used; a file with settings is looked at as a whole.
@@ -45,7 +48,8 @@ def read_whole(target: str) -> Target:
     from faultware.config.values import read_rules_value  # noqa: PLC0415  (loads pydantic)
 
     if target == "-":
-        return Target(read_rules_value(sys.stdin.read()))
+        text = sys.stdin.read()
+        return _of_document(text) if _DOCUMENT.match(text) else Target(read_rules_value(text))
     path = Path(target)
     if any(letter.isspace() for letter in target.strip()) and not path.is_file():
         return Target(read_rules_value(target))
@@ -57,6 +61,40 @@ def documents(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     from faultware.core.rendering import rule_document  # noqa: PLC0415
 
     return [rule_document(rule) for rule in rules]
+
+
+# What no rule in one line begins with: a key, a list, the mark between documents, perhaps behind comments; or JSON.
+_DOCUMENT: Final = re.compile(r"(?:\s*#.*\n)*\s*(?:---|[A-Za-z_]\w*\s*:|-\s|[{\[])")
+INPUT: Final = "standard input"
+
+
+def _of_document(text: str) -> Target:
+    from faultware.config.files import read_document  # noqa: PLC0415
+    from faultware.interop.hints import has_foreign_words  # noqa: PLC0415
+
+    kind = ".json" if text.lstrip().startswith(("{", "[")) else ".yaml"
+    if has_foreign_words(text.encode(errors="replace")):
+        from faultware.interop.load import import_text  # noqa: PLC0415
+
+        imported = import_text(text, INPUT, is_json=kind == ".json")
+        if imported is not None:
+            return Target(imported.rules, imported.settings, imported.remarks)
+    return _of_data(read_document(text, INPUT, kind))
+
+
+def _of_data(data: dict[str, object]) -> Target:
+    from faultware.config.mistakes import did_you_mean, shown  # noqa: PLC0415
+    from faultware.config.settings import NAMES, load_settings  # noqa: PLC0415  (loads asyncio)
+    from faultware.config.values import read_rules_value  # noqa: PLC0415
+
+    if data.keys() <= {"rules"}:
+        return Target(read_rules_value(data.get("rules", ())))
+    for name in data:
+        if name not in NAMES:
+            raise SettingsError(f"unknown key {shown(name)}", where=INPUT, hint=did_you_mean(name, NAMES))
+    given: dict[str, Any] = {**data, "enabled": True}
+    settings = load_settings({}, **given)
+    return Target(settings.rules, {name: getattr(settings, name) for name in data if name != "rules"})
 
 
 def _of_file(path: Path) -> Target:

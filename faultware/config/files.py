@@ -34,7 +34,17 @@ def read_file(path: Path) -> dict[str, object]:
     if kind not in _KINDS:
         hint = f"one of {', '.join(_KINDS)}"
         raise SettingsError(f"the suffix {shown(path.suffix)} says nothing about its content", where=where, hint=hint)
-    text = _text(read_bytes(path, MAX_BYTES), where)
+    return read_document(_text(read_bytes(path, MAX_BYTES), where), where, kind)
+
+
+def read_document(text: str, where: str, kind: str = ".yaml") -> dict[str, object]:
+    """The mapping a text holds; see `read_file`.
+
+    Args:
+        text: The text.
+        where: What to call it in errors.
+        kind: The suffix of a file with the like.
+    """
     match kind:
         case ".toml":
             data = _toml(text, where)

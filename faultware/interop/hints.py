@@ -18,12 +18,17 @@ _WORDS: Final = re.compile(
 _MOST: Final = 8 * 1024 * 1024
 
 
+def has_foreign_words(content: bytes) -> bool:
+    """Whether a word stands there that only foreign documents have."""
+    return _WORDS.search(content) is not None
+
+
 def may_be_foreign(path: Path) -> bool:
     """Whether a file has a word that only foreign documents have. One that cannot be read has none."""
     if path.suffix.lower() not in SUFFIXES:
         return False
     try:
         with path.open("rb") as file:
-            return _WORDS.search(file.read(_MOST)) is not None
+            return has_foreign_words(file.read(_MOST))
     except (OSError, ValueError):
         return False

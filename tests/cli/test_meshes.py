@@ -142,6 +142,43 @@ def test_export_says_what_was_lost_already_when_the_file_was_imported(run, file)
     assert f"{path}, line 6: spec.http[0].match[0].port: not carried over: " in result.err
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_import_writes_can_be_sent_on_to_export(run, file, monkeypatch, as_json):
+    bounded = json.dumps({"abort": {"http_status": 503, "percentage": {"numerator": 5}}, "max_active_faults": 7})
+    written = run("import", "--from", "envoy", file(bounded, "f.json")).out
+    text = json.dumps(yaml.safe_load(written)) if as_json else f"# ours\n\n{written}"
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    result = run("export", "--to", "envoy", "-")
+    (config, _) = yaml.safe_load(result.out)["http_filters"]
+    assert (config["typed_config"]["max_active_faults"], result.err) == (7, "")
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert "standard input: max_active_faults: not carried over" in run("export", "--to", "istio", "-").err
+
+
+def test_a_document_of_a_mesh_may_come_in_too(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(PORT))
+    result = run("export", "--to", "envoy", "-")
+    assert "standard input, line 6: spec.http[0].match[0].port: not carried over" in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rules: /a 10% abort 600", "abort needs a status from 200 to 599"),
+        ("ruless: /a 10% abort 500", "standard input: unknown key 'ruless' (did you mean rules?)"),
+        ("environ: {}\nrules: /a 10% abort 500", "standard input: unknown key 'environ'"),
+        ("- [", "standard input, line 1, column 4: this YAML is not read"),
+        ("{", "standard input, line 1, column 2: this is not JSON"),
+        ("max_active_faults: x\nrules: /a 10% abort 500", "max_active_faults=: 'x' is not a whole number"),
+    ],
+)
+def test_mistakes_in_what_comes_in_are_told(run, monkeypatch, text, message):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    result = run("export", "--to", "envoy", "-")
+    assert (result.code, result.out) == (1, "")
+    assert message in result.err
+
+
 def test_one_meshs_document_becomes_another_ones(run, file):
     result = run("export", "--to", "envoy", file(PLAIN))
     assert result.code == 0
