@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 
 import pytest
@@ -134,3 +136,20 @@ def test_comments_in_the_files_say_what_becomes_of_them():
     remarks = [str(remark) for remark in import_file(MESH / "istio.yaml").remarks]
     assert any("never reached" in remark for remark in remarks)
     assert len(yaml.safe_load(text)["spec"]["http"]) == 2
+
+
+PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("how-to/mesh.md", "reference/cli.md")}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_on_meshes_names_every_file(name):
+    assert f"`{name}`" in PAGES["how-to/mesh.md"]
+
+
+@pytest.mark.parametrize(("page", "name"), [("how-to/mesh.md", "istio.yaml"), ("reference/cli.md", "istio-both.yaml")])
+def test_the_pages_show_what_import_says(page, name):
+    command = [sys.executable, "-m", "faultware", "import", f"examples/mesh/{name}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert f"$ faultware import examples/mesh/{name}" in PAGES[page]
+    assert done.stderr in PAGES[page]
+    assert page == "reference/cli.md" or done.stdout in PAGES[page]
