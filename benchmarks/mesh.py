@@ -217,7 +217,7 @@ def _delays(directory: Path, delays: dict[str, tuple[float, int]]) -> Table:
                 f"{found[len(found) * 99 // 100]:+.2f} ms",
                 f"{sum(error < 0 for error in found)} of {count}",
             )
-            is_met = None if way == ENVOY else middle <= target + 0.2 and found[0] >= 0
+            is_met = None if way == ENVOY else middle <= target and found[0] >= 0
             told = "" if way == ENVOY else "no worse, never too short"
             rows.append(Row(f"{way}, {name}", told, words, is_met))
     note = (
