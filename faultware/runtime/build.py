@@ -30,7 +30,7 @@ from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from prometheus_client import CollectorRegistry
@@ -260,4 +260,12 @@ def _announce(settings: Settings, injector: Injector) -> None:
     _log.warning("faults are enabled (%s), switch %s: %s", state, injector.switch.store.url, rules or "no rules")
     scanned = injector.scanned_rules()
     if scanned:
-        _log.warning("rules that are tried on every new path, since nothing in them is literal: %s", ", ".join(scanned))
+        _log.warning(
+            "rules that are tried on every new path, since nothing in them is literal: %s", _first_of(scanned, ", ")
+        )
+
+
+def _first_of(items: Sequence[object], separator: str) -> str:
+    """As many as a person reads, and how many more there are."""
+    more = [f"and {len(items) - _MOST_ANNOUNCED} more"] if len(items) > _MOST_ANNOUNCED else []
+    return separator.join([*map(str, items[:_MOST_ANNOUNCED]), *more])

@@ -261,6 +261,8 @@ def test_the_start_names_ten_rules_at_most(caplog):
 def test_the_start_warns_of_rules_that_are_tried_on_every_new_path(caplog):
     messages = announced(caplog, rules="/**/pay* 1% abort 503 as wide; /pay 1% abort 503 as pay")
     assert messages[1] == "rules that are tried on every new path, since nothing in them is literal: wide"
+    wide = "; ".join(f"/**/pay*{number} 1% abort 503 as wide-{number}" for number in range(13))
+    assert announced(caplog, rules=wide)[1].endswith(", wide-9, and 3 more")
 
 
 def test_the_token_is_in_no_log_line(caplog):
