@@ -45,6 +45,18 @@ def test_a_loop_that_is_blocked_trips_its_guard():
         status = eventually(lambda: killed(server), "the switch is killed")
         assert status["reason"].startswith("lag > 300ms: ")
 
+        # It is seen wherever somebody may look.
+        killing = [
+            event for event in server.control("GET", "events").json()["events"] if event["type"] == "switch_killed"
+        ]
+        assert [(event["actor"], event["reason"]) for event in killing] == [("guard", status["reason"])]
+        assert server.control("GET", "audit").json()["entries"][-1]["actor"] == "guard"
+        assert 'faultware_guard_trips_total{guard="lag"} 1.0' in server.control("GET", "metrics").body.decode()
+        assert f'killed actor=guard reason="{status["reason"]}"' in server.log
+        # And it stays so, though the loop is not late any more.
+        assert server.get("/block").status == 200
+        assert server.status()["state"] == "killed"
+
 
 @pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-gthread"])
 def test_a_service_that_answers_well_is_left_alone_and_measured(kind):
