@@ -9,10 +9,8 @@ if TYPE_CHECKING:
 
 
 def is_free_of(names: frozenset[bytes], scope: Scope) -> bool:
-    """Whether this is a request over HTTP without any header of these names, and without anything that is odd."""
+    """Whether a request has no header of these names, and nothing that is odd."""
     try:
-        if scope["type"] != "http":
-            return False
         for name, _ in scope["headers"]:
             if name in names:
                 return False

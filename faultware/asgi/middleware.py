@@ -91,7 +91,7 @@ class FaultMiddleware:
             path = None
         if path in view.quiet:
             return app(scope, receive, send)
-        if path in view.nearly_quiet and is_free_of(view.raw_header_names, scope):
+        if path in view.nearly_quiet and scope["type"] == "http" and is_free_of(view.raw_header_names, scope):
             return app(scope, receive, send)
         return self._attend(view, scope, receive, send)
 

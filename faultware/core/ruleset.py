@@ -183,8 +183,8 @@ class RuleSet:
             names.add(entry.rule.name)
         self._index, self._anywhere = self._file()
         self._exact, self._under, self._segment = (self._index[kind] for kind in ("exact", "under", "segment"))
-        # Rules are filed under no more segments than one, and these.
-        self._deeper = range(1, max((str(key).count("/") for key in self._under), default=1))
+        # Rules are filed under no more segments than one, and so many.
+        self._deeper = max((str(key).count("/") for key in self._under), default=1) - 1
         self._lengths = [
             (self._index[kind], kind == "prefix", sorted({len(text) for text in self._index[kind]}))
             for kind in ("prefix", "suffix")
@@ -258,12 +258,12 @@ class RuleSet:
             hits += self._exact[path]
         if under:
             end = path.find("/", 1)
-            for _ in self._deeper:
-                if end < 0:
-                    break
+            deeper = self._deeper
+            while deeper and end > 0:
                 if (above := path[:end]) in under:
                     hits += under[above]
                 end = path.find("/", end + 1)
+                deeper -= 1
             if (above := path if end < 0 else path[:end]) in under:
                 hits += under[above]
         for index, from_start, lengths in self._lengths:
