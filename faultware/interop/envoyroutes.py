@@ -7,6 +7,7 @@ which Envoy asks: first the virtual host by its most specific domain, then its r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ _ROUTE_MATCH: Final = (*_PATHS, *_OUTSIDE, "case_sensitive", "headers", "query_p
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
 _OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
+_SEPARATED: Final = re.compile(r"[^?#]+[^?#/]")
 _GRPC: Final = TextMatch(regex=r"application/grpc(?:\+.*)?")
 
 
@@ -125,10 +127,19 @@ class Table:
         without_port = pick(config, "ignore_port_in_host_matching")
         is_bare = without_port is not None and switch(without_port)
         found: list[tuple[tuple[int, int], Terms, Node]] = []
+        seen: set[str] = set()
         for host in all_of(config, "virtual_hosts"):
             if pick(host, "matcher") is not None:
                 self._context.remarks.lost(host, "routes that a matcher tree chooses are not read")
-            found += [(*_domain(domain, is_bare=is_bare), host) for domain in all_of(host, "domains")]
+            domains = all_of(host, "domains")
+            if not domains:
+                raise host.wrong("a virtual host has domains", 'domains: ["*"]')
+            for domain in domains:
+                name = text(domain).lower()
+                if name in seen:
+                    raise domain.wrong(f"{domain.shown} is given twice", "a domain belongs to one virtual host")
+                seen.add(name)
+                found.append((*_domain(domain, is_bare=is_bare), host))
         return [(terms, host) for _, terms, host in sorted(found, key=lambda one: one[0])]
 
     def _host_slots(self, terms: Terms, host: Node, level: Filter | None) -> Iterator[Slot]:
@@ -173,12 +184,16 @@ class Table:
         choices: dict[int, Filter | None] = {}
         for cluster in all_of(weighted, "clusters"):
             weight = pick(cluster, "weight")
+            if weight is None:
+                raise cluster.wrong("weight is missing", "0 or more")
             own = self._override(cluster, level)
             choices[id(own)] = own
-            weights[id(own)] = weights.get(id(own), 0) + (0 if weight is None else whole(weight, 0, UINT32))
+            weights[id(own)] = weights.get(id(own), 0) + whole(weight, 0, UINT32)
         total = sum(weights.values())
+        if not 0 < total <= UINT32:
+            raise weighted.wrong(f"the weights come to {total}", f"1 to {UINT32}")
         some = [key for key, own in choices.items() if own is not None and weights[key]]
-        if not some or not total:
+        if not some:
             return None, 100.0
         if len(some) > 1:
             reason = (
@@ -279,6 +294,8 @@ def _path_terms(node: Node, kind: str, *, ignore_case: bool) -> Terms:
     if kind == "prefix" and value in ("", "/"):
         return ALWAYS
     if kind == "path_separated_prefix":
+        if not _SEPARATED.fullmatch(value):
+            raise node.wrong(f"{node.shown} is not possible", "two characters or more, no ? and no #, no / at the end")
         case = "(?i)" if ignore_case else ""
         return Terms(raw_path=text_condition(node, "regex", f"{case}{quote(in_bytes(value))}(?:/.*)?"))
     return Terms(raw_path=text_condition(node, "exact" if kind == "path" else kind, value, ignore_case=ignore_case))
@@ -289,6 +306,8 @@ def _query_terms(node: Node) -> Terms:
     if "name" not in given:
         raise node.wrong("name is missing", "the parameter that is matched")
     condition = TextMatch(present=True)
+    if "string_match" in given and "present_match" in given:
+        raise node.wrong("string_match and present_match exclude each other", "leave one out")
     if "string_match" in given:
         condition = string_condition(given["string_match"])
     elif "present_match" in given:

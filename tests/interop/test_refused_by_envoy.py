@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 
 from faultware import Abort, Match, Rule
 from faultware.interop.envoyexport import export_envoy
@@ -51,3 +52,25 @@ def test_a_real_envoy_refuses_an_exported_pattern_just_where_that_is_told(tmp_pa
     refusal = complaint(json.dumps(bootstrap({"it": exported.documents[0]}, 80)), tmp_path / "envoy.yaml")
     assert ("RE2 program size of" in refusal) is bool(exported.remarks)
     assert bool(exported.remarks) is (length == 86)
+
+
+# What Envoy says to the tables that are refused here, in their order.
+SAID = (
+    "Domains: value must contain at least 1 item",
+    "Only unique values for domains are permitted",
+    "PathSeparatedPrefix: value does not match",
+    "has already been set",
+    "Field 'weight' is missing",
+    "Sum of weights in the weighted_cluster must be greater than 0",
+)
+
+
+def test_a_real_envoy_refuses_the_tables_that_are_refused_here_for_the_same_reason(tmp_path):
+    found = [yaml.safe_load(text) for _, text, _ in rows("envoy") if text.startswith("{virtual_hosts: [{domains")]
+    assert len(found) == len(SAID)
+    for number, (table, words) in enumerate(zip(found, SAID, strict=True)):
+        for host in table["virtual_hosts"]:
+            host["name"] = "any"
+        document = {**chain(("f", {})), "route_config": table}
+        refusal = complaint(json.dumps(bootstrap({"it": document}, 80)), tmp_path / f"{number}.yaml")
+        assert words in " ".join(refusal.split()), refusal
