@@ -68,7 +68,9 @@ def bootstrap(documents: Mapping[str, Document], upstream: int) -> Document:
 
 
 def _listener(name: str, manager: Document) -> Document:
-    config = {"@type": MANAGER, "stat_prefix": name, "generate_request_id": False, **manager}
+    upgrades = [{"upgrade_type": "websocket"}]
+    base = {"@type": MANAGER, "stat_prefix": name, "generate_request_id": False, "upgrade_configs": upgrades}
+    config = {**base, **manager}
     return {
         "name": name,
         "address": {"socket_address": _LOOPBACK},

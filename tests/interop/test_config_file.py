@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from faultware.errors import SettingsError
 from faultware.runtime.build import build
+from tests.asgi import server as asgi
 from tests.interop.families import ABORT
 from tests.interop.kit import chain, service
 from tests.wsgi.server import Application, ask, wrapped
@@ -160,6 +162,8 @@ def test_headers_are_heeded_where_they_are_switched_on_and_their_sender_is_trust
     asking = [("x-envoy-fault-abort-request", "503")]
     assert ask(app, "/", headers=asking, client=client).status == status
     assert ask(app, "/", client=client).status == 200
+    same = asgi.wrapped(asgi.Application(), None, environ={**environ, "FAULTWARE_RULES": rules})
+    assert asyncio.run(asgi.ask(same, "/", headers=asking, client=client)).status == status
 
 
 def test_envoys_counters_are_shown_where_they_are_asked_for():

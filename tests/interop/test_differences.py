@@ -108,8 +108,26 @@ def test_grpc_web_is_answered_in_its_own_terms(both):
     assert (ours.status, ours.grpc[0]) == (200, "14")
 
 
+def test_handshakes_of_websockets_are_left_to_faults_of_websockets(both):
+    key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+    upgrade = (("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13"), key)
+    # The application here has no WebSockets: uvicorn says so with 500.
+    assert [outcome.status for outcome in statuses(both, "any", Ask("/ws", upgrade))] == [503, 500]
+
+
 @pytest.mark.parametrize(
-    "words", ["204", "faultware-fault", "/healthz", "preflight", "`/?`", "user-agent", "1,024", "application/grpc-web"]
+    "words",
+    [
+        "204",
+        "faultware-fault",
+        "/healthz",
+        "preflight",
+        "`/?`",
+        "user-agent",
+        "1,024",
+        "application/grpc-web",
+        "WebSocket",
+    ],
 )
 def test_the_page_tells_every_difference_that_is_tried_here(words):
     page = (ROOT / "docs" / "reference" / "interop.md").read_text(encoding="utf-8")
