@@ -54,7 +54,8 @@ def root_process() -> int:
     parent = multiprocessing.parent_process() if multiprocessing else None
     if parent is not None and parent.pid is not None:
         return int(parent.pid)
-    return os.getppid() if _is_forked_from(os.getppid()) else os.getpid()
+    above = os.getppid()
+    return above if _is_forked_from(above) or _is_reloaded_by(above) else os.getpid()
 
 
 def started_at(now: float) -> float:
@@ -79,6 +80,17 @@ def _is_forked_from(parent: int) -> bool:
     if set(theirs[_LAYOUT]) <= {"0", "1"}:  # hidden from us, because the worker runs as another user
         return _command(os.getpid()) == _command(parent)
     return ours[_LAYOUT] == theirs[_LAYOUT]
+
+
+def _is_reloaded_by(parent: int) -> bool:
+    """Whether the parent starts this program again whenever a file changes (Werkzeug and Flask, Django).
+
+    A kill has to outlive that. The variable is inherited by everything that is started here, the arguments are not.
+    """
+    if "true" not in (os.environ.get("WERKZEUG_RUN_MAIN"), os.environ.get("RUN_MAIN")):
+        return False
+    (_, *ours), (_, *theirs) = (_command(pid).split(b"\0") for pid in (os.getpid(), parent))
+    return bool(ours) and ours == theirs
 
 
 def _base() -> Path:

@@ -24,7 +24,7 @@ EVERYTHING = [
     {"name": "glob", "match": {"path": "/**/*x"}, "percentage": 50},
     {"name": "user", "match": {"path": {"template": "/{user}/x"}}, "percentage": 50, "sample_by": "header:x-a"},
     {"name": "asker", "match": {"path": {"contains": "a"}}, "percentage": 50, "sample_by": "cookie:s"},
-    {"name": "any", "match": {"path": "/"}, "percentage": 50, "sample_by": "query:q"},
+    {"name": "any", "match": {"path": "/"}, "percentage": 50},
 ]
 RULES = [{"abort": TEMPLATE, **rule} for rule in EVERYTHING]
 NAMES = st.sampled_from([b"x-a", b"cookie", b"host", b"content-type", b"x-envoy-fault-abort-request", b""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -92,6 +93,26 @@ def test_a_worker_that_is_born_after_the_kill_obeys_it():
             return [reply for reply in ask_every_worker(server, 1) if reply.headers["x-pid"] not in old]
 
         assert {reply.mark for reply in eventually(newcomers, "a new worker")} == {""}
+
+
+def test_a_kill_outlives_a_development_server_that_starts_its_program_again(tmp_path):
+    source = tmp_path / "source.py"
+    source.touch()
+    with serve("werkzeug", TINY, str(source)) as server:
+        first = server.get("/who")
+        assert first.mark == "tiny;delay"
+        server.control("POST", "kill")
+        os.utime(source, (4_000_000_000, 4_000_000_000))
+
+        def another() -> bool:
+            try:
+                return server.get("/who").headers["x-pid"] != first.headers["x-pid"]
+            except (OSError, http.client.HTTPException):  # between the two
+                return False
+
+        eventually(another, "another process")
+        assert server.get("/who").mark == ""
+        assert server.status()["state"] == "killed"
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-sync"])

@@ -207,3 +207,22 @@ def test_the_place_is_in_shared_memory_or_else_among_temporary_files(monkeypatch
     monkeypatch.setattr(os, "access", lambda *_args: False)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     assert service._base() == tmp_path / f"faultware-{user}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "ours", "theirs", "is_shared"),
+    [
+        ("WERKZEUG_RUN_MAIN", b"/v/bin/python3\0-m\0flask\0run\0", b"python\0-m\0flask\0run\0", True),
+        ("RUN_MAIN", b"python\0manage.py\0runserver\0", b"python\0manage.py\0runserver\0", True),
+        ("RUN_MAIN", b"python\0other.py\0", b"python\0manage.py\0runserver\0", False),
+        ("RUN_MAIN", b"", b"", False),
+        ("RUN_MAINS", b"python\0manage.py\0runserver\0", b"python\0manage.py\0runserver\0", False),
+    ],
+)
+def test_a_program_that_is_started_again_on_changes_belongs_to_who_starts_it(
+    proc, monkeypatch, variable, ours, theirs, is_shared
+):
+    monkeypatch.setenv(variable, "true")
+    proc(os.getpid(), layout="10 20 30", command=ours)
+    proc(os.getppid(), layout="40 50 60", command=theirs)
+    assert root_process() == (os.getppid() if is_shared else os.getpid())
