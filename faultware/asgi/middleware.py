@@ -72,7 +72,9 @@ class FaultMiddleware:
         if injector is None:
             return self._refuse(scope, receive, send) if self._refusal else app(scope, receive, send)
         view = injector.view
-        if view.is_off:
+        if view.alarm:
+            if not view.is_off:
+                return self._attend(None, scope, receive, send)
             landmark = self._landmark
             if landmark is None:
                 return app(scope, receive, send)
@@ -83,8 +85,6 @@ class FaultMiddleware:
             if landmark not in path:
                 return app(scope, receive, send)
             return self._attend(view, scope, receive, send)
-        if view.alarm:
-            return self._attend(None, scope, receive, send)
         try:
             path = None if scope["root_path"] else scope["path"]
         except KeyError:  # a server may leave out the root path

@@ -27,8 +27,8 @@ class View:
     Args:
         word: The value; negative: none, since this process has yet to look.
         rules: The rules.
-        alarm: True while a request must ask the injector for the view that is in force: the flag of the store, which a
-            kill raises for the next request in every process, or True.
+        alarm: True while a request must ask the injector for the view that is in force, unless the view `is_off`: the
+            flag of the store, which a kill raises for the next request in every process, or True.
         is_measured: While it is, no request takes a fast way: each is looked at, and may be measured.
     """
 
@@ -50,11 +50,11 @@ class View:
     def __init__(self, word: int, rules: RuleSet, alarm: c_bool | bool = False, *, is_measured: bool = False) -> None:
         self.word = word
         self.rules = rules
-        self.alarm = alarm
         self.is_measured = is_measured
-        # While it is, the switch is killed, nothing is measured, and nobody looks at the alarm: a kill must be seen by
-        # the next request, but that somebody has armed again the refresher is early enough to see.
+        # While it is, the switch is killed, nothing is measured, and nobody looks at the store's flag: a kill must be
+        # seen by the next request, but that somebody has armed again the refresher is early enough to see.
         self.is_off = word >= 0 and bool(word & KILLED) and not is_measured
+        self.alarm = self.is_off or alarm
         self._other: View | None = None
         names = rules.header_names
         has_websockets = any(entry.rule.is_websocket for entry in rules.live)
