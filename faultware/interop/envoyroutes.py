@@ -8,7 +8,7 @@ which Envoy asks: first the virtual host by its most specific domain, then its r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.matching import TextMatch
@@ -180,28 +180,26 @@ class Table:
         weighted = None if action is None else pick(action, "weighted_clusters")
         if weighted is None:
             return level, 100.0
-        weights: dict[int, int] = {}
-        choices: dict[int, Filter | None] = {}
+        # Each filter with its weight, those that do the same together.
+        found: list[tuple[Filter | None, int]] = []
         for cluster in all_of(weighted, "clusters"):
             weight = pick(cluster, "weight")
             if weight is None:
                 raise cluster.wrong("weight is missing", "0 or more")
             own = self._override(cluster, level)
-            choices[id(own)] = own
-            weights[id(own)] = weights.get(id(own), 0) + whole(weight, 0, UINT32)
-        total = sum(weights.values())
+            found.append((next((one for one, _ in found if _is_same(one, own)), own), whole(weight, 0, UINT32)))
+        total = sum(weight for _, weight in found)
         if not 0 < total <= UINT32:
             raise weighted.wrong(f"the weights come to {total}", f"1 to {UINT32}")
-        some = [key for key, own in choices.items() if own is not None and weights[key]]
+        some = [(own, weight) for own, weight in found if own is not None and weight]
         if not some:
             return None, 100.0
-        if len(some) > 1:
-            reason = (
-                "several of these clusters have faults of their own, and a rule draws between them no more than once"
-            )
+        first = some[0][0]
+        if any(own is not first for own, _ in some):
+            reason = "several of these clusters have different faults, and a rule draws between them no more than once"
             self._context.remarks.lost(weighted, reason)
             return None, 100.0
-        return choices[some[0]], 100.0 * weights[some[0]] / total
+        return first, 100.0 * sum(weight for _, weight in some) / total
 
     def _override(self, node: Node, level: Filter | None) -> Filter | None:
         """The configuration that acts below a node."""
@@ -230,6 +228,13 @@ def _shadow(route: Node) -> Shadow:
         return Shadow(f"never reached: the route in line {route.line} takes every request", is_loss=False)
     reason = f"the route in line {route.line} may take every request, so what stands behind it is left out"
     return Shadow(reason, is_loss=True)
+
+
+def _is_same(one: Filter | None, other: Filter | None) -> bool:
+    """Whether two configurations do the same, wherever they stand."""
+    if one is None or other is None or one.unknown or other.unknown:
+        return one is other
+    return replace(one, node=other.node) == other
 
 
 def acting(filter_: Filter) -> Filter | None:

@@ -152,6 +152,18 @@ def test_a_share_of_the_weights_is_a_share_of_the_requests():
     assert (first.percentage, first.abort) == (25, DOWN)
 
 
+def test_clusters_with_the_same_faults_are_one_share():
+    clusters = [
+        {"name": name, "weight": weight, "typed_per_filter_config": override(abort=ABORT, headers=[{"name": "x-h"}])}
+        for name, weight in (("a", 1), ("b", 2))
+    ]
+    for weight, percentage in ((0, 100), (1, 75)):
+        every = [*clusters, {"name": "c", "weight": weight, "typed_per_filter_config": override()}]
+        weighted = route({"prefix": "/a"}, None, route={"weighted_clusters": {"clusters": every}})
+        first, *_ = envoy(table(host(weighted, route(ANY)), chain=fault(abort=ABORT))).rules
+        assert (first.percentage, first.abort) == (percentage, DOWN)
+
+
 def test_several_clusters_with_faults_of_their_own_cannot_be_drawn():
     clusters = [
         {"name": name, "weight": 1, "typed_per_filter_config": override(abort={**ABORT, "http_status": status})}
