@@ -119,6 +119,8 @@ def read_control_path(value: object) -> str:
         raise RuleError("the whole service cannot be the control endpoint", hint="such as /_faultware")
     if path.endswith("/"):
         raise RuleError(f"{shown(path)} ends with /", hint=f"write {shown(path.rstrip('/') or '/_faultware')[1:-1]}")
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        raise RuleError(f"{shown(path)} holds a segment of dots", hint="which clients resolve: leave it out")
     if not _PLAIN_PATH.fullmatch(path):
         raise RuleError(
             f"{shown(path)} is not a plain path", hint="segments of letters, digits and ._~-, such as /_faultware"
