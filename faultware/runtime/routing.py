@@ -67,6 +67,8 @@ def _frameworks(app: object) -> Iterator[tuple[object, str]]:
         if name is not None:
             yield app, name
         inner = getattr(app, "app", None)
+        if inner is None:  # asgiref's name for a WSGI application that it calls
+            inner = getattr(app, "wsgi_application", None)
         if inner is None or inner is app:
             return
         app = inner
@@ -89,9 +91,9 @@ def django(path: str, root: str) -> str:
     return path.removeprefix(root) or "/"
 
 
-def werkzeug(path: str, _root: str) -> str:
-    """Slashes in front count as one. WSGI servers have taken the prefix away."""
-    return "/" + path.lstrip("/")
+def werkzeug(path: str, root: str) -> str:
+    """Slashes in front count as one. WSGI servers have taken the prefix away; what calls it under ASGI takes it."""
+    return "/" + plain(path, root).lstrip("/")
 
 
 def quart(path: str, root: str) -> str:
@@ -105,7 +107,7 @@ def quart(path: str, root: str) -> str:
         if not path.startswith(root) or path == root:
             return _NOWHERE
         path = path[len(root) :]
-    return werkzeug(path, root)
+    return werkzeug(path, "")
 
 
 def litestar(path: str, root: str) -> str:

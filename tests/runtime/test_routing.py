@@ -139,6 +139,7 @@ def test_real_wsgi_frameworks_are_known_as_the_middleware_meets_them():
         (werkzeug, "//pay", "", "/pay"),
         (werkzeug, "/pay//7/", "", "/pay//7/"),
         (werkzeug, "", "", "/"),
+        (werkzeug, "/api//pay", "/api", "/pay"),
         (quart, "/api//pay", "/api", "/pay"),
         (quart, "//pay/", "", "/pay/"),
         (quart, "/api", "/api", NOWHERE),
