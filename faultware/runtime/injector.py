@@ -102,8 +102,8 @@ class Injector(Glance, Reporter):
         self._lock = threading.Lock()
         self._refresher: Refresher | None = None
         self._process = 0
-        # Whether a kill file was there when this process began, and has yet to be obeyed.
-        self.must_stop = False
+        # Whether nobody has looked for a kill file since this process began to serve.
+        self.is_unsure = False
         # Whether nothing happens here because nobody can tell what the store holds.
         self.is_cut = False
         self._upkeep = Upkeep(grace_seconds)
@@ -335,17 +335,21 @@ class Injector(Glance, Reporter):
             with self._lock:
                 if self._process != os.getpid():
                     try:
-                        # Only looked at: that it kills is written down by the refresher, and not by a request.
-                        self.must_stop = self.switch.kill_file_exists()
+                        # The file may be far away, and the request must not wait for it: until the refresher has
+                        # looked, nothing happens here.
+                        self.is_unsure = self.switch.has_kill_file
                         self._recognise()
-                        self._refresher = self._refresher or Refresher(self)
+                        if self._refresher is None:
+                            self._refresher = Refresher(self)
+                        else:
+                            self._refresher.wake()
                         self.switch.store.begin(self._refresher.wake)
                         self.is_cut = self.switch.store.age_seconds > self._upkeep.grace_seconds
                     except Exception as error:  # noqa: BLE001  (it must not become the request's)
                         self.failed("refresh", error)
                         return False
                     self._process = os.getpid()
-        return not self.must_stop
+        return not self.is_unsure
 
     def _recognise(self) -> None:
         """Of the server more is known now that it calls; say which rules cannot act as they are written."""

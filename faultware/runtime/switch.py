@@ -109,6 +109,11 @@ class Switch:
         self.capabilities.check(rule)
         check_zone(rule)
 
+    @property
+    def has_kill_file(self) -> bool:
+        """Whether there is a kill file to look for."""
+        return self._kill_file is not None
+
     def kill_file_exists(self) -> bool:
         """Whether somebody has asked for a stop by file. A place that cannot be looked at counts as one."""
         if self._kill_file is None:

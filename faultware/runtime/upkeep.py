@@ -104,12 +104,12 @@ class Upkeep:
 
 def _obey_kill_file(injector: Injector) -> None:
     switch = injector.switch
-    if not switch.killed and (injector.must_stop or switch.kill_file_exists()):
+    if not switch.killed and switch.kill_file_exists():
         try:
             injector.kill("kill file")
         finally:
             injector.tell(SwitchKilled(injector.clocks.wall(), "kill file", ""))
-    injector.must_stop = False
+    injector.is_unsure = False
 
 
 def _follow(injector: Injector) -> None:

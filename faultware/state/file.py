@@ -53,6 +53,7 @@ class FileStore:
         # What was read or written last: if somebody cleans the directory away, the state begins again from here.
         self._last = initial
         self._roster = Roster(directory / "workers")
+        self._wake: Callable[[], object] | None = None
         # What cannot be done, and since when on the monotonic clock.
         self._failing: dict[str, float] = {}
         with self._turn(), self._translated():
@@ -84,8 +85,11 @@ class FileStore:
         return max((time.monotonic() - since for since in self._failing.values()), default=0.0)
 
     def begin(self, wake: Callable[[], object]) -> None:
-        """Have this process woken when somebody else writes."""
-        self._roster.join(wake)
+        """Have this process woken when somebody else writes, from its first report on.
+
+        Whoever begins is a request, and does not wait for a disk.
+        """
+        self._wake = wake
 
     def follow(self) -> None:
         """Map the switch anew if its file was removed or replaced, so that all workers look at the same one."""
@@ -137,6 +141,9 @@ class FileStore:
 
     def report(self, version: int, *, killed: bool, switched_at: float) -> None:
         """Say what is in force in this process."""
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            self._roster.join(wake)
         self._roster.report(version, killed=killed, switched_at=switched_at)
 
     def workers(self) -> tuple[Worker, ...]:

@@ -9,7 +9,7 @@ import pytest
 from faultware.errors import StoreError
 from faultware.state.memory import MemoryStore
 from faultware.telemetry.events import SwitchArmed, SwitchKilled
-from tests.runtime.kit import BEGIN, PAY, Heard, Held, StillRefresher, Time, make_injector, memory, names
+from tests.runtime.kit import BEGIN, PAY, Heard, Held, StillRefresher, Time, ask, make_injector, memory, names
 
 
 class FarStore(MemoryStore):
@@ -199,6 +199,8 @@ def test_a_kill_releases_what_is_held_before_anything_is_written(injector, store
 
 def test_the_kill_file_is_obeyed_though_the_store_does_not_answer(time, store, tmp_path):
     injector = make_injector(PAY, time=time, store=store, kill_file=tmp_path / "kill")
+    ask(injector)
+    injector.tick()
     assert names(injector) == ["pay"]
     store.age_seconds = 5.0
 

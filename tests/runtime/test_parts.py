@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.holding import Holding
 from faultware.runtime.refresher import Refresher
 from tests.runtime.kit import PATIENCE_SECONDS, make_injector, names
+from tests.state.test_stores import eventually
 
 
 class Owner:
@@ -67,7 +69,7 @@ def test_the_refresher_ends_when_its_owner_is_garbage():
 
 def test_the_thread_of_an_injector_sees_a_kill_file_and_ends_with_the_injector(tmp_path):
     injector = make_injector("/pay 100% abort 503 as pay", kill_file=tmp_path / "kill")
-    assert names(injector) == ["pay"]
+    eventually(partial(names, injector))
     released = threading.Event()
     injector.hold(released.set)
     (tmp_path / "kill").touch()

@@ -107,6 +107,8 @@ def test_held_requests_are_released_on_a_kill_though_the_store_fails(time, what)
 
 def test_a_kill_file_is_noticed_by_a_tick_and_latches(time, heard, tmp_path):
     injector, held = make_injector(PAY, time=time, kill_file=tmp_path / "kill", heard=heard), Held()
+    assert names(injector) == [], "nobody has looked for the file yet"
+    injector.tick()
     assert names(injector) == ["pay"]
     injector.hold(held)
     (tmp_path / "kill").touch()
@@ -127,13 +129,23 @@ def test_a_kill_file_that_is_there_at_the_start_stops_the_very_first_request(tim
     reads = store.reads
     assert [names(injector), names(injector)] == [[], []]
     assert (store.reads, injector.switch.killed) == (reads, False), "no request writes or reads the store"
-    (tmp_path / "kill").unlink()
-    assert names(injector) == []
     injector.tick()
     assert injector.switch.killed
     assert len(heard.of(SwitchKilled)) == 1
+    (tmp_path / "kill").unlink()
     injector.switch.arm("me")
     injector.refresh()
+    assert names(injector) == ["pay"]
+
+
+def test_a_kill_file_that_takes_its_time_holds_up_no_request(time, tmp_path, monkeypatch):
+    """As on a volume whose server does not answer: who looks waits, and that is the refresher."""
+    injector = make_injector(PAY, time=time, kill_file=tmp_path / "kill")
+    monkeypatch.setattr(injector.switch, "kill_file_exists", lambda: 1 / 0)
+    assert [names(injector) for _ in range(3)] == [[]] * 3
+    assert injector.internal_errors == {}
+    monkeypatch.undo()
+    injector.tick()
     assert names(injector) == ["pay"]
 
 
@@ -141,6 +153,8 @@ def test_a_kill_file_that_is_there_at_the_start_stops_the_very_first_request(tim
 def test_a_kill_file_is_obeyed_though_the_store_fails(time, tmp_path, what):
     store = memory(kind=BrokenStore)
     injector, held = make_injector(PAY, time=time, kill_file=tmp_path / "kill", store=store), Held()
+    ask(injector)
+    injector.tick()
     assert names(injector) == ["pay"]
     injector.hold(held)
     store.broken = {what}
@@ -198,6 +212,7 @@ def test_whatever_happens_a_killed_switch_faults_nothing_and_holds_nobody(tmp_pa
     injector = make_injector(PAY, time=time, store=store, kill_file=kill_file, heard=Heard())
     held: list[Held] = []
     ask(injector)
+    injector.tick()
     for step in steps:
         time.pass_(1)
         match step:

@@ -58,23 +58,21 @@ def wsgi_service(options):
     return app._injector, lambda path: wsgi.ask(app, path).status
 
 
-def until(holds):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def main(protocol, store, kill_file):
     watch = Watch()
     options = {"store": store, "kill_file": kill_file, "abort_when": "in_flight > 1000", "max_faults_per_minute": 10**6}
     injector, ask = (asgi_service if protocol == "asgi" else wsgi_service)(options)
     print(threading.active_count())
-    for path in PATHS:
-        ask(path)
-    until(lambda: ask("/pay") == 503)
+    # What servers and frameworks load with their first request is theirs.
+    warm = asgi_service if protocol == "asgi" else wsgi_service
+    warm({"store": "memory:", "armed": False})[1]("/pay")
 
     watch.is_on, deadline = True, time.monotonic() + 60
+    for path in PATHS:
+        ask(path)
+    while ask("/pay") != 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
     for is_killed in (False, True, False, True):
         done = threading.Thread(target=injector.switch.kill if is_killed else injector.switch.arm, args=("me",))
         done.start()

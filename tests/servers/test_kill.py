@@ -109,7 +109,7 @@ def test_a_kill_file_kills_while_it_exists_and_latches_when_it_is_gone(kind, tmp
     kill_file = tmp_path / "kill"
     settings = {"FAULTWARE_RULES": "/payments 100% abort 503 as down", "FAULTWARE_KILL_FILE": str(kill_file)}
     with serve(kind, settings) as server:
-        assert server.get("/payments").status == 503
+        eventually(lambda: server.get("/payments").status == 503, "faults")
         kill_file.touch()
         eventually(lambda: server.status()["state"] == "killed", "killed by file")
         assert server.get("/payments").status == 200

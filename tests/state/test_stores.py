@@ -276,6 +276,7 @@ def test_who_serves_is_woken_when_somebody_else_writes(open_store):
     woken = threading.Event()
     worker, operator = open_store(), open_store()
     worker.begin(woken.set)
+    worker.report(1, killed=False, switched_at=0.0)
     if worker is operator:
         return
     eventually(lambda: worker.age_seconds < SECONDS)
