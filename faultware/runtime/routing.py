@@ -19,6 +19,9 @@ Route: TypeAlias = Callable[[str, str], str]
 # What Quart hands to its router where nothing can match.
 _NOWHERE: Final = " "
 _SLASHES: Final = re.compile("/{2,}")
+# Where wrappers keep what they wrap: nearly all; WhiteNoise; asgiref; OpenTelemetry's for WSGI; Werkzeug's profiler;
+# functools and wrapt.
+_INNER: Final = ("app", "application", "wsgi_application", "wsgi", "_app", "__wrapped__")
 # A chain of wrappers that is longer has no end.
 _MAX_DEPTH: Final = 50
 
@@ -28,7 +31,7 @@ def route_of(app: object, mount: str = "") -> Route:
 
     Args:
         app: What the middleware wraps: the framework's object, a bound method of it, or other middlewares that keep
-            what they wrap as `.app`. The innermost that is known decides: one framework's middleware may stand before
+            what they wrap (`_INNER`). The innermost that is known decides: one framework's middleware may stand before
             another framework's application.
         mount: The prefix that it puts in the place of the server's, if it has one (`mount_of`).
     """
@@ -66,9 +69,7 @@ def _frameworks(app: object) -> Iterator[tuple[object, str]]:
         name = next((package for package in packages if package in _FAMILIES), None)
         if name is not None:
             yield app, name
-        inner = getattr(app, "app", None)
-        if inner is None:  # asgiref's name for a WSGI application that it calls
-            inner = getattr(app, "wsgi_application", None)
+        inner = next((inner for name in _INNER if (inner := getattr(app, name, None)) is not None), None)
         if inner is None or inner is app:
             return
         app = inner

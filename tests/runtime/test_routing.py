@@ -59,6 +59,12 @@ def test_a_framework_is_found_behind_wrappers():
     assert route_of(app) is litestar
 
 
+@pytest.mark.parametrize("name", ["app", "application", "wsgi_application", "wsgi", "_app", "__wrapped__"])
+def test_a_framework_is_found_wherever_a_wrapper_keeps_it(name):
+    assert route_of(made_in("mine", **{name: made_in("flask.app")})) is werkzeug
+    assert route_of(made_in("mine", **{name: "shop:app"})) is plain
+
+
 def test_the_innermost_framework_decides():
     """Starlette's middlewares stand before applications of any framework, and route nothing."""
     assert route_of(made_in("starlette.middleware.cors", app=made_in("litestar.app"))) is litestar
