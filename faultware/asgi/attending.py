@@ -16,7 +16,7 @@ from faultware.asgi.measuring import measured, pulse
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.websocket import Handshake, inject_websocket
-from faultware.runtime.routing import mount_of, route_of
+from faultware.runtime.routing import folds_methods, mount_of, route_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -42,7 +42,7 @@ class Attendant:
         control: The control endpoint that is answered for here.
     """
 
-    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_listens", "_mount", "_route")
+    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_listens", "_mount", "_request", "_route")
 
     def __init__(self, app: ASGIApp, service: Service, control: Control | None) -> None:
         self._app = app
@@ -50,6 +50,7 @@ class Attendant:
         self._control = control
         self._mount = mount_of(app)
         self._route = route_of(app, self._mount)
+        self._request = ScopeRequest.folded if folds_methods(app) else ScopeRequest
         self._is_marked = service.settings.mark_responses
         self._listens = service.settings.control_listen is not None
 
@@ -72,7 +73,7 @@ class Attendant:
             try:
                 has_field = names and not is_free_of(names, scope)
                 if has_field or rules.has_raw or (rules.has_query and scope.get("query_string")):
-                    asking = ScopeRequest(scope, path)
+                    asking = self._request(scope, path)
                     candidates = rules.candidates(asking, remember=remember)
                     app = self._app_for(view, asking) if rules.carries else app
                 else:
@@ -91,8 +92,9 @@ class Attendant:
                 except Exception as error:  # noqa: BLE001  (as above)
                     injector.failed("decide", error)
             else:
-                request = ScopeRequest(scope, path)
+                request = self._request(scope, path)
                 plan = injector.decide(view, candidates, request)
+                request.method = scope["method"]  # as it was sent: it says whether an answer has a body
         if view.is_measured and injector.measures(view, scope["method"], path):
             serve = partial(self._serve, app, plan, request or ScopeRequest(scope, path), scope, receive, send)
             return measured(injector.traffic, serve, send, is_injected=plan is not None)

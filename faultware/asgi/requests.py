@@ -27,6 +27,13 @@ class ScopeRequest(Request):
         self.method = scope["method"]
         self.path = path
 
+    @classmethod
+    def folded(cls, scope: Scope, path: str) -> ScopeRequest:
+        """The request, for an application that does not care how a method is written."""
+        request = cls(scope, path)
+        request.method = request.method.upper()
+        return request
+
     @property
     def query_string(self) -> str:
         """What follows the question mark, not decoded."""

@@ -47,6 +47,12 @@ def route_of(app: object, mount: str = "") -> Route:
     return route
 
 
+def folds_methods(app: object) -> bool:
+    """Whether the application takes `post` for `POST`, as no other does (RFC 9110, section 9.1)."""
+    names = [name for _, name in _frameworks(app)]
+    return bool(names) and names[-1] in _FOLD_METHODS
+
+
 def mount_of(app: object) -> str:
     """The mount prefix that an ASGI application puts in the place of the server's; empty: it does not.
 
@@ -118,6 +124,7 @@ def litestar(path: str, root: str) -> str:
     return "/" + _SLASHES.sub("/", path.strip("/"))
 
 
+_FOLD_METHODS: Final = frozenset({"django", "flask", "quart"})
 # By the top-level package of a class. FastAPI's classes are Starlette's.
 _FAMILIES: Final[dict[str, Route]] = {
     "django": django,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from faultware.runtime.routing import route_of
+from faultware.runtime.routing import folds_methods, route_of
 from faultware.wsgi.acting import Act
 from faultware.wsgi.carrying import carrying
 from faultware.wsgi.control import answer
@@ -36,13 +36,14 @@ class Attendant:
         control: The control endpoint that is answered for here.
     """
 
-    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_route")
+    __slots__ = ("_app", "_control", "_injector", "_is_marked", "_request", "_route")
 
     def __init__(self, app: WSGIApplication, service: Service, control: Control | None) -> None:
         self._app = app
         self._injector = service.injector
         self._control = control
         self._route = route_of(app)
+        self._request = EnvironRequest.folded if folds_methods(app) else EnvironRequest
         self._is_marked = service.settings.mark_responses
 
     def attend(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -63,7 +64,7 @@ class Attendant:
             try:
                 has_field = not environ.keys().isdisjoint(view.header_names)
                 if has_field or rules.has_raw or (rules.has_query and environ.get("QUERY_STRING")):
-                    asking = EnvironRequest(environ, path)
+                    asking = self._request(environ, path)
                     candidates = rules.candidates(asking)
                     app = self._app_for(view, asking) if rules.carries else app
                 else:
@@ -94,8 +95,9 @@ class Attendant:
             except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
                 injector.failed("decide", error)
         else:
-            request = EnvironRequest(environ, path)
+            request = self._request(environ, path)
             plan = injector.decide(view, candidates, request)
+            request.method = environ["REQUEST_METHOD"]  # as it was sent: it says whether an answer has a body
         if plan is None:
             return None
         request = request or EnvironRequest(environ, path)

@@ -33,6 +33,13 @@ class EnvironRequest(Request):
         self.method = environ["REQUEST_METHOD"]
         self.path = path
 
+    @classmethod
+    def folded(cls, environ: WSGIEnvironment, path: str) -> EnvironRequest:
+        """The request, for an application that does not care how a method is written."""
+        request = cls(environ, path)
+        request.method = request.method.upper()
+        return request
+
     @property
     def query_string(self) -> str:
         """What follows the question mark, not decoded."""

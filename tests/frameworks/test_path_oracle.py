@@ -14,6 +14,7 @@ from tests.frameworks.calling import ask_asgi, ask_wsgi
 from tests.frameworks.spellings import SPELLINGS
 
 RULE = "/payments 100% abort 418 as teapot"
+HEADS = "HEAD /payments 100% abort 418"
 BELOW_A_MOUNT = (
     "/payments",
     "/payments/",
@@ -83,3 +84,31 @@ def test_the_oracle_knows_both_answers(pair):
     ask_plain, _, _ = pair
     assert ask_plain("/payments")[1] == PAYMENTS
     assert ask_plain("/payments-v2")[1] != PAYMENTS
+
+
+@pytest.mark.parametrize("name", [*ASGI, *WSGI])
+@pytest.mark.parametrize("method", ["GET", "get", "Get", "POST"])
+def test_no_spelling_of_a_method_escapes_and_none_is_hit_that_is_refused(name, method):
+    kind, make, ask = (
+        (AsgiFaultMiddleware, ASGI[name], ask_asgi) if name in ASGI else (WsgiFaultMiddleware, WSGI[name], ask_wsgi)
+    )
+
+    def ruled(app):
+        return kind(app, enabled=True, rules="GET /payments 100% abort 418", store="memory:", environ={})
+
+    # Django, Flask and Quart put methods into capitals before they look at them.
+    folds = name in ("django-asgi", "django-wsgi", "flask", "quart")
+    is_get = (method.upper() if folds else method) == "GET"
+    if is_get or not name.startswith("django"):  # which serves every method here
+        assert (ask(make(), "/payments", method=method)[0] == 200) is is_get
+    assert (ask(make(ruled), "/payments", method=method)[0] == 418) is is_get
+
+
+@pytest.mark.parametrize("name", ["quart", "flask"])
+def test_an_answer_to_a_method_that_is_not_quite_head_has_the_body_that_its_server_expects(name):
+    if name in ASGI:
+        app = ASGI[name](lambda app: AsgiFaultMiddleware(app, enabled=True, rules=HEADS, store="memory:", environ={}))
+        assert ask_asgi(app, "/payments", method="head")[:2] == (418, "fault injected\n")
+    else:
+        app = WSGI[name](lambda app: WsgiFaultMiddleware(app, enabled=True, rules=HEADS, store="memory:", environ={}))
+        assert ask_wsgi(app, "/payments", method="head")[:2] == (418, "fault injected\n")
