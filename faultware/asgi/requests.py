@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faultware.core.request import Request, as_sent
+from faultware.core.request import Request, as_sent, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class ScopeRequest(Request):
     def raw_path(self) -> str:
         """The path as it was sent; put together again where the server does not keep it."""
         raw: bytes | None = self._scope.get("raw_path")
-        return as_sent(self._scope["path"]) if raw is None else raw.decode("latin-1").partition("?")[0]
+        return as_sent(self._scope["path"]) if raw is None else path_of(raw.decode("latin-1"))
 
     @property
     def scheme(self) -> str:

@@ -176,3 +176,10 @@ def _gather(pairs: Iterable[tuple[str, str]]) -> Fields:
 def as_sent(path: str) -> str:
     """A decoded path as a client would have sent it."""
     return quote(path, safe=SENT_AS_IT_IS, errors="surrogatepass")
+
+
+def path_of(target: str) -> str:
+    """The path in a request target, which may be a whole URL (RFC 9112, section 3.2.2): without query and fragment."""
+    path = target.partition("?")[0].partition("#")[0]
+    scheme, _, rest = path.partition("://")
+    return f"/{rest.partition('/')[2]}" if rest and "/" not in scheme else path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from faultware.core.request import SENT_AS_IT_IS, Request
+from faultware.core.request import SENT_AS_IT_IS, Request, path_of
 from faultware.runtime.view import environ_key
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ class EnvironRequest(Request):
             path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
             # The bytes stand there as Latin-1, and each is quoted for itself.
             return quote(path.encode("latin-1", "replace"), safe=SENT_AS_IT_IS)
-        if not raw.startswith("/"):
-            # A whole URL (RFC 9112, section 3.2.2): the path begins behind its authority.
-            _, _, rest = raw.partition("://")
-            raw = f"/{rest.partition('/')[2]}" if rest else raw
-        return raw.partition("?")[0].partition("#")[0]
+        return path_of(raw)
 
     @property
     def scheme(self) -> str:

@@ -186,7 +186,19 @@ def test_idle_every_message_passes_as_it_is(messages, options):
     time.run(main)
 
 
-@pytest.mark.parametrize(("raw_path", "sent"), [(b"/%61", "/%61"), (b"/%61?x=1", "/%61"), (None, "/a"), (..., "/a")])
+@pytest.mark.parametrize(
+    ("raw_path", "sent"),
+    [
+        (b"/%61", "/%61"),
+        (b"/%61?x=1", "/%61"),
+        (b"http://shop.example/%61", "/%61"),
+        (b"http://shop.example?to=/pay", "/"),
+        (b"/%61#b", "/%61"),
+        (b"*", "*"),
+        (None, "/a"),
+        (..., "/a"),
+    ],
+)
 def test_the_path_as_it_was_sent_comes_from_the_server_or_is_put_together_again(raw_path, sent):
     scope = {**http_scope("/a", query="x=1"), "raw_path": raw_path, "scheme": "https"}
     if raw_path is ...:

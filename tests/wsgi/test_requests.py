@@ -62,6 +62,8 @@ def test_a_rule_means_the_path_below_the_mount(path, root, status):
         ({"REQUEST_URI": "/m/%61#x"}, "/m/%61"),
         ({"RAW_URI": "http://shop.example/m/%61?x=/"}, "/m/%61"),
         ({"RAW_URI": "http://shop.example"}, "/"),
+        ({"RAW_URI": "http://shop.example?to=/pay"}, "/"),
+        ({"RAW_URI": "/to/http://shop.example/pay"}, "/to/http://shop.example/pay"),
         ({"RAW_URI": "*"}, "*"),
     ],
 )
