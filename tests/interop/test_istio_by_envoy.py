@@ -26,7 +26,11 @@ strings = st.one_of(
 wanted = strings | st.sampled_from(({}, {"regex": "*"}))
 names = st.dictionaries(st.sampled_from(("x-a", "x-b")), wanted, min_size=1)
 CONDITIONS = {
-    "uri": strings,
+    "uri": st.one_of(
+        st.sampled_from(("/a", "/A", "/a/b")).map(lambda path: {"exact": path}),
+        st.sampled_from(("/a", "/A", "/", "")).map(lambda path: {"prefix": path}),
+        st.sampled_from(PATTERNS).map(lambda pattern: {"regex": pattern}),
+    ),
     "method": st.sampled_from(("GET", "POST")).map(lambda method: {"exact": method}),
     "scheme": st.just({"exact": "http"}),
     "authority": st.sampled_from(HOSTS).map(lambda name: {"exact": name}),
