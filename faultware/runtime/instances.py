@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, assert_never, cast
 
@@ -156,10 +157,19 @@ class Instances:
         self._wait(seconds, sleep)
 
     def _hold_descriptors(self, left: int, seconds: float, sleep: Callable[[float], None]) -> None:
+        import fcntl  # noqa: PLC0415  (POSIX only, like the stores)
+
+        wanted = min(_free_descriptors() - left, _MAX_DESCRIPTORS)
         try:
-            for _ in range(max(0, min(_free_descriptors() - left, _MAX_DESCRIPTORS))):
-                with suppress(OSError):
-                    self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            if wanted > 0:
+                # The low numbers are left to the service: whoever waits by select() has no use for those above 1023.
+                lowest = _above(left + 1)
+                self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+                for _ in range(wanted - 1):
+                    self._held.append(fcntl.fcntl(self._held[0], fcntl.F_DUPFD_CLOEXEC, lowest))
+        except OSError:  # the service has opened more meanwhile: there are none left, which is what was asked for
+            pass
+        try:
             self._wait(seconds, sleep)
         finally:
             held, self._held = self._held, []
@@ -187,6 +197,15 @@ def _free_descriptors() -> int:
     except OSError:
         used = 3
     return most - used
+
+
+def _above(free: int) -> int:
+    """The first number for a descriptor that has so many free ones below it."""
+    used: set[int] = set()
+    with suppress(OSError):
+        used = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    numbers = (number for number in count() if number not in used)
+    return next(islice(numbers, free - 1, None)) + 1
 
 
 def _close(descriptors: list[int]) -> None:

@@ -131,6 +131,21 @@ def test_descriptors_are_opened_until_few_are_left_and_closed_again(monkeypatch)
     assert descriptors() == before
 
 
+def test_the_low_numbers_are_left_to_the_service(monkeypatch):
+    stage = Stage()
+    monkeypatch.setattr(instances, "_free_descriptors", lambda: 60)
+
+    def look():
+        opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(25)]
+        stage.seen.append(max(opened[:20]) < max(opened[20:]) - 30)
+        for one in opened:
+            os.close(one)
+
+    stage.look = look
+    stage.run(Descriptors(20, 1.0))
+    assert set(stage.seen) == {True}
+
+
 def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
