@@ -32,11 +32,6 @@ class Target:
     remarks: tuple[Remark, ...] = ()
 
 
-def read_target(target: str) -> tuple[Rule, ...]:
-    """The rules in a file, in a text, or, for `-`, in what comes in; see `read_whole`."""
-    return read_whole(target).rules
-
-
 def read_whole(target: str) -> Target:
     """The rules in a file, in a text, or, for `-`, in what comes in, with what stands beside them.
 

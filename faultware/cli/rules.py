@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
+from faultware.cli.importing import tell
 from faultware.cli.places import open_place, place_options
-from faultware.cli.reading import documents, read_target
+from faultware.cli.reading import documents, read_whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -39,8 +40,10 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
     match arguments.action:
         case "put":
             # Read first: what is wrong in a file is told with its place there.
-            rules = documents(read_target(arguments.target))
-            _show(open_place(arguments).put_rules(rules), screen)
+            target = read_whole(arguments.target)
+            _show(open_place(arguments).put_rules(documents(target.rules)), screen)
+            if not screen.as_json:
+                tell(target.remarks)
         case "delete":
             open_place(arguments).delete_rule(arguments.name)
             if not screen.answer({"deleted": arguments.name}):

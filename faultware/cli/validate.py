@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
-from faultware.cli.reading import documents, read_target
+from faultware.cli.importing import described, tell
+from faultware.cli.reading import documents, read_whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,11 +22,16 @@ def options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Read the rules and show how they were understood."""
-    rules = read_target(arguments.target)
-    if not screen.answer({"rules": documents(rules)}):
+    target = read_whole(arguments.target)
+    rules, remarks = target.rules, target.remarks
+    more = {"remarks": described(remarks)} if remarks else {}
+    if not screen.answer({"rules": documents(rules), **more}):
         for rule in rules:
             screen.line(str(rule))
-        screen.line(f"{len(rules)} {'rule' if len(rules) == 1 else 'rules'}, all good")
+        lost = sum(remark.is_loss for remark in remarks)
+        verdict = f"{lost} not carried over" if lost else "all good"
+        screen.line(f"{len(rules)} {'rule' if len(rules) == 1 else 'rules'}, {verdict}")
+        tell(remarks)
     return Ending.DONE
 
 
