@@ -56,7 +56,7 @@ _SYNONYMS: Final = {
 
 
 def read_rules(data: object, *, where: str = "rules") -> list[Rule]:
-    """Read rules in the document form: a list of rules, one rule, or a mapping with `rules`.
+    """Read rules in the document form: a list of rules, one rule, or a mapping with `rules` (a list, or lines).
 
     Args:
         data: Plain data: mappings, lists, texts, numbers, true and false.
@@ -65,6 +65,9 @@ def read_rules(data: object, *, where: str = "rules") -> list[Rule]:
     Raises:
         RuleError: A rule is not possible. All mistakes are told together; a single one keeps its own place and hint.
     """
+    lines = _lines(data)
+    if lines is not None:
+        return parse_rules(lines)
     rules: list[Rule] = []
     mistakes: list[RuleError] = []
     for place, item in _items(data, where):
@@ -99,6 +102,13 @@ def read_text(text: str, *, where: str = "rules") -> list[Rule]:
 
 class _NotPossible(Exception):  # noqa: N818  (a sign between two functions here; the mistakes themselves are listed)
     """A rule has mistakes."""
+
+
+def _lines(data: object) -> str | None:
+    """The rules of a mapping that has nothing but lines; None: it is another document."""
+    mapping = cast("dict[object, object]", data) if isinstance(data, dict) else {}
+    lines = mapping.get("rules")
+    return lines if isinstance(lines, str) and len(mapping) == 1 else None
 
 
 def _items(data: object, where: str) -> Iterator[tuple[str, object]]:
@@ -233,12 +243,23 @@ def rules_schema() -> dict[str, Any]:
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "title": "faultware rules",
-        "description": "A list of rules, one rule, or a mapping with rules.",
+        "description": "A list of rules, one rule, or a mapping with rules, as a list or in the one-line form.",
         "anyOf": [
             {"$ref": "#/$defs/Rules"},
             {
                 "type": "object",
-                "properties": {"rules": {"$ref": "#/$defs/Rules"}},
+                "properties": {
+                    "rules": {
+                        "anyOf": [
+                            {"$ref": "#/$defs/Rules"},
+                            {
+                                "type": "string",
+                                "description": "Rules in the one-line form, separated by `;` or line breaks.",
+                                "examples": ["POST /payments 10% abort 503 for 5m as payments-503"],
+                            },
+                        ]
+                    }
+                },
                 "required": ["rules"],
                 "additionalProperties": False,
             },

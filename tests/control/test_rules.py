@@ -48,6 +48,17 @@ def test_rules_that_are_put_are_in_force_at_once_and_told(desk):
     assert desk.heard.of(RulesChanged) == [RulesChanged(BEGIN, ACTOR, 2, ("new",))]
 
 
+def test_rules_in_the_one_line_form_can_be_put_too(desk):
+    reply = desk("PUT", "/rules", {"rules": "POST /pay 10% abort 503 for 5m as pay; /search 30% delay 1s as search"})
+    assert reply.status == 200
+    assert in_force(desk) == ["pay", "search"]
+    assert [rule["for"] for rule in reply.data["rules"]] == ["5m", "10m"]
+    refused = desk("PUT", "/rules", {"rules": "/pay abort 503"})
+    assert refused.status == 422
+    assert refused.data["detail"].startswith("how often? a share is required")
+    assert in_force(desk) == ["pay", "search"]
+
+
 def test_an_empty_list_takes_all_rules_away(desk):
     assert desk("PUT", "/rules", []).data == {"rules": []}
     assert in_force(desk) == []
