@@ -31,6 +31,12 @@ _MANAGER: Final = (
 )
 _BOOTSTRAP: Final = ("static_resources", "dynamic_resources", "layered_runtime", "admin", "node")
 _GROUP: Final = "routes"
+# What a connection manager may do to a request before its filters see it, and the values that do nothing.
+_REWRITING: Final = (
+    *("normalize_path", "merge_slashes", "path_with_escaped_slashes_action"),
+    *("strip_matching_host_port", "strip_any_host_port", "strip_trailing_host_dot"),
+)
+_UNCHANGED: Final = ("false", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "0", "1")
 _ANOTHER: Final = Shadow("", is_loss=False)
 _WANTED: Final = "a bootstrap, a listener, http_filters, a route with overrides, or a fault filter"
 
@@ -188,6 +194,11 @@ class _Reader:
         return each[0] if each else []
 
     def _manager(self, node: Node) -> list[Rule]:
+        if any(_is_fault(entry) for entry in all_of(node, "http_filters")):
+            for name in _REWRITING:
+                found = pick(node, name)
+                if found is not None and found.text not in _UNCHANGED:
+                    self.context.remarks.lost(found, "paths and hosts are compared as they were sent")
         for name in ("rds", "scoped_routes"):
             source = pick(node, name)
             if source is not None and any(_is_fault(entry) for entry in all_of(node, "http_filters")):
