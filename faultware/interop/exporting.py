@@ -137,6 +137,8 @@ def mesh_faults(rule: Rule, notes: Notes) -> MeshFaults:
     found: dict[str, Any] = {}
     for fault in rule.faults:
         found.update(_fault(rule, fault, notes))
+    if rule.faults and not any(rule.percentage and fault.percentage for fault in rule.faults):
+        notes.note(rule, "percentage", "it is 0, so the rule never acts")
     if rule.by_headers is not None:
         _check_asked(rule, rule.by_headers, found)
         found["by_headers"] = rule.by_headers

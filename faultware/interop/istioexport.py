@@ -14,7 +14,7 @@ from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExported
 from faultware.interop.istioterms import match_block, missed_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from faultware.core.rules import Rule
 
@@ -42,6 +42,8 @@ def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported
         if documents and found:
             for rule in members:
                 notes.lost(rule, "group", "of several VirtualServices for one host the mesh takes the first")
+        for document in found:
+            document["metadata"] = {"name": _name_of(group or _ALONE, {one["metadata"]["name"] for one in documents})}
         documents += found
     return Exported(tuple(documents), notes.all())
 
@@ -83,9 +85,17 @@ def _service(group: str, rules: Sequence[Rule], host: str, notes: Notes) -> Iter
     if "match" in routes[-1]:
         # Without it the mesh would answer 404 to everything else.
         routes.append(destination)
-    metadata = {"name": (group or _ALONE).replace("_", "-")}
     spec = {"hosts": [host], "http": routes}
-    yield {"apiVersion": API_VERSION, "kind": "VirtualService", "metadata": metadata, "spec": spec}
+    yield {"apiVersion": API_VERSION, "kind": "VirtualService", "metadata": {}, "spec": spec}
+
+
+def _name_of(group: str, taken: Collection[str]) -> str:
+    """A name as Kubernetes takes it (RFC 1123), which no other document has."""
+    first = name = group.replace("_", "-").rstrip("-")
+    number = 2
+    while name in taken:
+        name, number = f"{first[:58]}-{number}", number + 1
+    return name
 
 
 def _route(rule: Rule, notes: Notes, *, is_grouped: bool) -> Document | None:

@@ -244,6 +244,29 @@ def test_of_many_virtual_services_all_but_the_first_are_told():
     assert [remark.where for remark in export_istio(rules).losses] == ["rule b", "rule c"]
 
 
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (("a_b_",), ["a-b"]),
+        (("a_b", "a-b", "a-b-"), ["a-b", "a-b-2", "a-b-3"]),
+        (("", "faultware"), ["faultware", "faultware-2"]),
+    ],
+)
+def test_virtual_services_have_names_that_kubernetes_takes_and_none_twice(groups, names):
+    rules = [
+        Rule(f"r{index}", Match("/a"), percentage=1, abort=Abort(503), group=group)
+        for index, group in enumerate(groups)
+    ]
+    assert [document["metadata"]["name"] for document in export_istio(rules).documents] == names
+
+
+def test_a_rule_that_never_acts_is_told():
+    for rule in (Rule("a", percentage=0, abort=Abort(503)), Rule("a", percentage=10, delay=Delay(1, percentage=0))):
+        for export in EXPORTS.values():
+            remarks = [str(one) for one in export([rule]).remarks]
+            assert remarks == ["rule a: percentage: it is 0, so the rule never acts"]
+
+
 def test_a_rule_for_handshakes_alone_is_left_out():
     rule = Rule("a", percentage=100, delay=Delay(1), websocket_close=WebsocketClose(1011))
     for export in EXPORTS.values():
