@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, RefusedError, UsageError
-from faultware.cli.reading import documents
+from faultware.cli.reading import INPUT, documents, is_json, standard_input
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -68,9 +68,8 @@ def _read(arguments: Namespace) -> Imported:
 
     around = _surroundings(arguments)
     if arguments.file == "-":
-        text = sys.stdin.read()
-        is_json = text.lstrip().startswith(("{", "["))
-        imported = import_text(text, "standard input", is_json=is_json, origin=arguments.origin, around=around)
+        text = standard_input()
+        imported = import_text(text, INPUT, is_json=is_json(text), origin=arguments.origin, around=around)
     else:
         imported = import_file(Path(arguments.file), origin=arguments.origin, around=around)
     if imported is None:

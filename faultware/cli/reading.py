@@ -43,7 +43,7 @@ def read_whole(target: str) -> Target:
     from faultware.config.values import read_rules_value  # noqa: PLC0415  (loads pydantic)
 
     if target == "-":
-        text = sys.stdin.read()
+        text = standard_input()
         return _of_document(text) if _DOCUMENT.match(text) else Target(read_rules_value(text))
     path = Path(target)
     if any(letter.isspace() for letter in target.strip()) and not path.is_file():
@@ -58,6 +58,30 @@ def documents(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     return [rule_document(rule) for rule in rules]
 
 
+def standard_input() -> str:
+    """What comes in.
+
+    Raises:
+        SettingsError: It is not UTF-8.
+    """
+    from faultware.config.mistakes import holds_surrogates  # noqa: PLC0415
+
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError:
+        text = "\udcff"
+    # Some locales let through what is no text.
+    if holds_surrogates(text):
+        raise SettingsError("this is not UTF-8", where=INPUT, hint="send UTF-8")
+    return text
+
+
+def is_json(text: str) -> bool:
+    """Whether a text that may be YAML is JSON: behind its first brackets stands a quotation mark, or their end."""
+    return _JSON.match(text) is not None
+
+
+_JSON: Final = re.compile(r"\s*[\[{][\[{\s]*[\"\]}]")
 # What no rule in one line begins with: a key, a list, the mark between documents, perhaps behind comments; or JSON.
 _DOCUMENT: Final = re.compile(r"(?:\s*#.*\n)*\s*(?:---|[A-Za-z_]\w*\s*:|-\s|[{\[])")
 INPUT: Final = "standard input"
@@ -67,7 +91,7 @@ def _of_document(text: str) -> Target:
     from faultware.config.files import read_document  # noqa: PLC0415
     from faultware.interop.hints import has_foreign_words  # noqa: PLC0415
 
-    kind = ".json" if text.lstrip().startswith(("{", "[")) else ".yaml"
+    kind = ".json" if is_json(text) else ".yaml"
     if has_foreign_words(text.encode(errors="replace")):
         from faultware.interop.load import import_text  # noqa: PLC0415
 

@@ -144,6 +144,23 @@ def test_export_says_what_was_lost_already_when_the_file_was_imported(run, file)
     assert f"{path}, line 6: spec.http[0].match[0].port: not carried over: " in result.err
 
 
+@pytest.mark.parametrize("command", [("import", "-"), ("export", "--to", "envoy", "-"), ("validate", "-")])
+def test_what_comes_in_and_is_not_utf_8_is_refused(run, monkeypatch, command):
+    for stream in (
+        io.StringIO("rules: \udcff"),
+        io.TextIOWrapper(io.BytesIO(b"rules: \xff"), encoding="utf-8"),
+    ):
+        monkeypatch.setattr("sys.stdin", stream)
+        result = run(*command)
+        assert (result.code, result.out) == (1, "")
+        assert result.err == "faultware: standard input: this is not UTF-8 (send UTF-8)\n"
+
+
+def test_yaml_in_braces_may_come_in(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("{abort: {http_status: 503, percentage: {numerator: 5}}}"))
+    assert yaml.safe_load(run("import", "--from", "envoy", "-").out)["rules"][0]["percentage"] == 5
+
+
 def test_validate_says_what_an_import_has_lost(run, file):
     path = file(service(f"{{{FAULT}, match: [{{port: 80}}]}}"))
     result = run("validate", path)
@@ -178,7 +195,7 @@ def test_a_document_of_a_mesh_may_come_in_too(run, monkeypatch):
         ("ruless: /a 10% abort 500", "standard input: unknown key 'ruless' (did you mean rules?)"),
         ("environ: {}\nrules: /a 10% abort 500", "standard input: unknown key 'environ'"),
         ("- [", "standard input, line 1, column 4: this YAML is not read"),
-        ("{", "standard input, line 1, column 2: this is not JSON"),
+        ('{"', "standard input, line 1, column 2: this is not JSON"),
         ("max_active_faults: x\nrules: /a 10% abort 500", "max_active_faults=: 'x' is not a whole number"),
     ],
 )
