@@ -234,6 +234,9 @@ _names = st.just("") | st.from_regex(r"\A[a-z][a-z0-9_-]{0,7}\Z")
 _counts = st.none() | st.integers(min_value=1, max_value=5)
 _keys = st.none() | st.sampled_from(("header:x-user-id", "cookie:session", "query:user", "client")).map(SampleBy.parse)
 _groups = st.sampled_from(("", "", "g", "h"))
+# As they are written: in whole percent, or thousandths of one.
+_ends = st.lists(st.integers(0, 100_000), min_size=2, max_size=2, unique=True).map(sorted)
+_parts = st.none() | _ends.map(lambda ends: (ends[0] / 1000, ends[1] / 1000))
 _lifetimes = st.none() | _short
 
 
@@ -262,6 +265,7 @@ def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
         more["by_headers"] = draw(_by_headers)
     if not (faults or more.get("choose") or more.get("by_headers")) or draw(_coin):
         faults["delay"] = draw(_delays)
+    group = draw(_groups)
     return Rule(
         draw(_names),
         draw(match or matches()),
@@ -270,7 +274,8 @@ def rules(draw: DrawFn, *, match: SearchStrategy[Match] | None = None) -> Rule:
         first=draw(_counts),
         every=draw(_counts),
         sample_by=draw(_keys),
-        group=draw(_groups),
+        group=group,
+        part=draw(_parts) if group else None,
         schedule=draw(_schedules),
         lifetime_seconds=draw(_lifetimes),
         **faults,

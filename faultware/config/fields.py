@@ -182,6 +182,13 @@ def _range(value: object) -> object:
     return ends
 
 
+def _part(value: object) -> object:
+    ends = _items(value)
+    if len(ends) != 2:
+        raise RuleError(f"{shown(value)} is not a part", hint="from and to, in percent: [10, 30]")
+    return ends
+
+
 def _conditions(value: object) -> object:
     if value == []:
         raise RuleError("an empty list says nothing", hint="leave the condition out")
@@ -215,6 +222,7 @@ Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
 Duration: TypeAlias = Annotated[float, PlainValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
 ShortDuration: TypeAlias = Annotated[float, PlainValidator(_short_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Percentage: TypeAlias = Annotated[float, PlainValidator(read_percentage), WithJsonSchema(PERCENTAGE_SCHEMA)]
+Part: TypeAlias = Annotated[list[Percentage], Field(min_length=2, max_length=2), BeforeValidator(_part)]
 Status: TypeAlias = Annotated[int, Field(ge=200, le=599), BeforeValidator(_status)]
 Weight: TypeAlias = Annotated[int, Field(ge=1, le=MAX_WEIGHT), BeforeValidator(_weight)]
 GrpcStatus: TypeAlias = Annotated[

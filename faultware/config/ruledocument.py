@@ -16,6 +16,7 @@ from faultware.config.fields import (
     Document,
     Duration,
     Name,
+    Part,
     PathCondition,
     Percentage,
     SampleKey,
@@ -128,6 +129,8 @@ def _long(given: _Builds[T]) -> T:
 
 _NAMES: Final = tuple(fault.kind for fault in FAULTS)
 _ONE_OF_THEM: Final[list[Any]] = [{"required": [key]} for key in _NAMES]
+# One of these says how often a rule acts.
+_HOW_OFTEN: Final = ("percentage", "count", "first", "every", "recurring", "part")
 # A rule with one of these needs no fault besides.
 _INSTEAD: Final[list[Any]] = [{"required": [key]} for key in ("choose", "group", "by_headers")]
 
@@ -155,7 +158,7 @@ class RuleDocument(FaultFields):
         title="Rule",
         json_schema_extra={
             "allOf": [
-                {"anyOf": [{"required": [key]} for key in ("percentage", "count", "first", "every", "recurring")]},
+                {"anyOf": [{"required": [key]} for key in _HOW_OFTEN]},
                 {"anyOf": [*_ONE_OF_THEM, *_INSTEAD]},
             ]
         },
@@ -165,7 +168,7 @@ class RuleDocument(FaultFields):
     match: MatchDocument = Field(default_factory=MatchDocument, description="Left out: every request.")
     percentage: Percentage | None = Field(
         default=None,
-        description="0 to 100, rolled once for the rule; mandatory unless count, first, every or recurring is given.",
+        description="0 to 100, rolled once; mandatory unless count, first, every, recurring or part is given.",
     )
     choose: list[ChoiceDocument] = Field(default=[], description="Of these exactly one is done, drawn by weight.")
     fallback: AbortField | None = Field(
@@ -179,14 +182,22 @@ class RuleDocument(FaultFields):
         description="What the decision sticks to: header:NAME, cookie:NAME, query:NAME or client.",
     )
     group: Name | None = Field(default=None, description="Of a group only the first rule that matches takes part.")
+    part: Part | None = Field(
+        default=None,
+        description="From and to, in percent, of one draw for the whole group: there this rule takes part.",
+    )
     schedule: Annotated[Schedule | None, Described(Schedule, ())] = None
     recurring: Annotated[Recurring | None, Described(Recurring, ())] = None
     by_headers: Annotated[ByHeaders | None, Described(ByHeaders, ())] = None
     for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
 
+    @property
+    def _how_often(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in _HOW_OFTEN)
+
     def build(self) -> Rule:
         """The rule as the core has it."""
-        if all(value is None for value in (self.percentage, self.count, self.first, self.every, self.recurring)):
+        if all(value is None for value in self._how_often):
             hint = "write percentage: 10; 100 hits every request"
             raise RuleError("how often? a percentage is required", hint=hint)
         fallback = self.fallback
@@ -202,6 +213,7 @@ class RuleDocument(FaultFields):
             every=self.every,
             sample_by=None if self.sample_by is None else SampleBy.parse(self.sample_by),
             group=self.group or "",
+            part=None if self.part is None else (self.part[0], self.part[1]),
             schedule=self.schedule,
             recurring=self.recurring,
             by_headers=self.by_headers,

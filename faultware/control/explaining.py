@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from faultware.control.messages import Problem
 from faultware.core.quantities import duration, number
 from faultware.core.request import Request
+from faultware.core.sampling import Untaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,14 +53,17 @@ def explain(asked: Explained, described: Mapping[str, Any]) -> dict[str, Any]:
         described: `method`, `path` (may carry a query), `query`, `headers`, `client`.
     """
     request = _request(described)
-    groups: set[str] = set()
+    untaken = Untaken()
     entries: list[dict[str, Any]] = []
-    escape = 1.0
+    # Rules of a group exclude each other: their chances add up.
+    chances: dict[object, float] = {}
     for live in asked.rules:
-        entry = _explain_rule(asked, live, request, groups)
+        entry, reached = _explain_rule(asked, live, request, untaken)
         entries.append(entry)
         if entry["takes_part"]:
-            escape *= 1 - _chance(live.rule)
+            key = live.rule.group or live
+            chances[key] = chances.get(key, 0.0) + reached * _chance(live.rule)
+    escape = math.prod(1 - chance for chance in chances.values())
     chance = 0.0 if asked.is_stopped else min(100 * (1 - escape), asked.max_percentage)
     return {
         "state": "killed" if asked.is_stopped else "armed",
@@ -69,19 +73,27 @@ def explain(asked: Explained, described: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _explain_rule(asked: Explained, live: LiveRule, request: Request, groups: set[str]) -> dict[str, Any]:
+def _explain_rule(asked: Explained, live: LiveRule, request: Request, untaken: Untaken) -> tuple[dict[str, Any], float]:
+    """What is said of a rule, and how much of such requests, 0 to 1, its group leaves to it."""
     rule = live.rule
     failed = rule.match.failures(request)
-    hindrance = "" if failed else _hindrance(asked, live, request, groups)
+    hindrance, reached = "", 0.0
+    if not failed:
+        hindrance = _out_of_reach(asked, live, request)
+        reached = 0.0 if hindrance else untaken.take(rule.group, rule.part)
+        hindrance = hindrance or _hindrance(asked, live, request, is_left=reached > 0)
     rolls = [f"{number(rule.percentage)}% for the rule"]
     rolls += [f"{number(fault.percentage)}% for {fault.kind}" for fault in rule.faults if fault.percentage != 100]
     if rule.every is not None:
         rolls.insert(0, f"one of every {rule.every} matches in this worker")
+    if rule.part is not None:
+        begin, end = map(number, rule.part)
+        rolls.insert(0, f"from {begin}% to {end}% of the draw for the group {rule.group}")
     if rule.count is not None:
         rolls.append(f"at most {rule.count} times in this worker")
     if rule.sample_by is not None:
         rolls.append(f"sticks to {rule.sample_by}")
-    return {
+    entry = {
         "name": rule.name,
         "rule": str(rule),
         "matches": not failed,
@@ -95,22 +107,33 @@ def _explain_rule(asked: Explained, live: LiveRule, request: Request, groups: se
         "rolled": live.tally.rolled,
         "injected": sum(live.tally.injected.values()),
     }
+    return entry, reached
 
 
-def _hindrance(asked: Explained, live: LiveRule, request: Request, groups: set[str]) -> str:
+def _out_of_reach(asked: Explained, live: LiveRule, request: Request) -> str:
+    """What keeps a rule out before its group is asked, and so leaves its place to another."""
     rule = live.rule
     if not asked.exemptions.allow(rule, request.path):
         return "excluded: the path is exempt and the rule does not name it exactly"
     if asked.now >= live.deadline:
         return "expired"
-    if rule.group in groups:
+    return _without_key(rule, request) if rule.part is not None else ""
+
+
+def _without_key(rule: Rule, request: Request) -> str:
+    if rule.sample_by is None or rule.sample_by.key(request) is not None:
+        return ""
+    return f"the request has no {rule.sample_by} for the decision to stick to"
+
+
+def _hindrance(asked: Explained, live: LiveRule, request: Request, *, is_left: bool) -> str:
+    rule = live.rule
+    if not is_left:
         return f"another rule of the group {rule.group} matches first"
-    if rule.group:
-        groups.add(rule.group)
     if request.is_preflight and "OPTIONS" not in rule.match.methods:
         return "excluded: a preflight is left alone unless the rule names OPTIONS"
-    if rule.sample_by is not None and rule.sample_by.key(request) is None:
-        return f"the request has no {rule.sample_by} for the decision to stick to"
+    if without := _without_key(rule, request):
+        return without
     reasons = [asked.capabilities.why_not(fault) for fault in rule.everything]
     if rule.fallback is None and all(reasons):
         return f"not possible here: {reasons[0]}"

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from faultware.core.faults import Abort, Delay, DelayResponse, Phase, RateLimit
 from faultware.core.plan import Injection, Plan
+from faultware.core.sampling import Untaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from faultware.core.request import Request
     from faultware.core.rules import Rule
     from faultware.core.ruleset import LiveRule
-    from faultware.core.sampling import Dice
+    from faultware.core.sampling import Dice, Part
+
+# What one request draws for each group, and for what the decision sticks to.
+Draws: TypeAlias = dict[tuple[str, str | None], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Engine:
         """
         chosen: tuple[Injection, ...] = ()
         groups: set[str] | None = None
+        draws: Draws | None = None
         is_preflight = request.method == "OPTIONS" and request.is_preflight
         has_plain_roll = not (self._dice.is_seeded or is_preflight)
         for live in candidates:
@@ -79,7 +84,9 @@ class Engine:
                     continue
                 if rule.group and now < live.deadline:
                     groups = groups or set()
-                    if rule.group in groups:
+                    if rule.group in groups or (
+                        rule.part is not None and not self._is_in(rule.part, rule, request, draws := draws or {})
+                    ):
                         continue
                     groups.add(rule.group)
                 tally.matched += 1
@@ -114,6 +121,18 @@ class Engine:
         if whole is None or self._dice.random() * 100 >= live.percentage:
             return None
         return whole if whole.delay_seconds <= self.limits.max_delay_seconds else self._plan(whole.before)
+
+    def _is_in(self, part: Part, rule: Rule, request: Request, draws: Draws) -> bool:
+        """Whether the draw that a request makes for the rules of a group falls into one rule's part of it."""
+        key = None
+        if rule.sample_by is not None:
+            key = rule.sample_by.key(request)
+            if key is None:
+                return False
+        draw = draws.get((rule.group, key))
+        if draw is None:
+            draw = draws[rule.group, key] = self._dice.roll(rule.group, "part", key, request)
+        return part[0] <= draw * 100 < part[1]
 
     def _fires(self, live: LiveRule, key: str | None, request: Request, now: float) -> bool:
         rule, tally = live.rule, live.tally
@@ -211,17 +230,19 @@ def _chance(candidates: Sequence[LiveRule], request: Request, now: float) -> flo
     Counts, turns and missing keys are left out of account; they only make the true chance smaller.
     """
     is_preflight = request.is_preflight
-    groups: set[str] = set()
-    escape = 1.0
+    untaken = Untaken()
+    # Rules of a group exclude each other: their chances add up.
+    chances: dict[object, float] = {}
     for live in candidates:
         rule = live.rule
-        if now >= live.deadline or rule.group in groups or not rule.match.accepts_rest(request):
+        if now >= live.deadline or not rule.match.accepts_rest(request):
             continue
-        if rule.group:
-            groups.add(rule.group)
+        reached = untaken.take(rule.group, rule.part)
         if not is_preflight or "OPTIONS" in rule.match.methods:
             idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
             if rule.by_headers is not None:
                 idle *= math.prod(1 - chance for chance in rule.by_headers.chances())
-            escape *= 1 - live.percentage_at(now) / 100 * (1 - idle)
-    return 1 - escape
+            chance = reached * live.percentage_at(now) / 100 * (1 - idle)
+            key = rule.group or live
+            chances[key] = chances.get(key, 0.0) + chance
+    return 1 - math.prod(1 - chance for chance in chances.values())

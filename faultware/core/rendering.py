@@ -51,6 +51,8 @@ def rule_document(rule: Rule, *, with_name: bool = True) -> Document:
         document["sample_by"] = str(rule.sample_by)
     if rule.group:
         document["group"] = rule.group
+    if rule.part is not None:
+        document["part"] = [percentage(end) for end in rule.part]
     if rule.schedule is not None:
         document["schedule"] = form_document(rule.schedule)
     if rule.recurring is not None:

@@ -14,7 +14,7 @@ from faultware.core.faults import FAULTS, Abort, Fault, Phase, attribute
 from faultware.core.matching import Match
 from faultware.core.recurring import Recurring
 from faultware.core.rendering import rule_document, rule_line
-from faultware.core.sampling import SampleBy, check_percentage
+from faultware.core.sampling import Part, SampleBy, check_part, check_percentage
 from faultware.core.schedules import Schedule
 from faultware.errors import RuleError
 
@@ -83,6 +83,8 @@ class Rule:
         sample_by: What the decision sticks to; a request without that key is left alone.
         group: Of the rules with one group only the first that matches takes part, whether it acts or not. So a rule of
             a group may have no fault: what it matches is spared the rest of the group.
+        part: From and to, in percent: of one draw that a request makes for the whole group, where this rule takes part.
+            So the rules of a group are arms of an experiment, of which a request is in one.
         schedule: How the percentage changes over time.
         recurring: The fault, which is one of the process, comes by itself and needs no request.
         by_headers: What a request may ask for by Envoy's headers, where these are heeded.
@@ -135,6 +137,7 @@ class Rule:
     every: int | None = field(default=None, kw_only=True)
     sample_by: SampleBy | None = field(default=None, kw_only=True)
     group: str = field(default="", kw_only=True)
+    part: Part | None = field(default=None, kw_only=True)
     schedule: Schedule | None = field(default=None, kw_only=True)
     recurring: Recurring | None = field(default=None, kw_only=True)
     by_headers: ByHeaders | None = field(default=None, kw_only=True)
@@ -155,6 +158,10 @@ class Rule:
             object.__setattr__(self, "lifetime_seconds", _lifetime(self.lifetime_seconds))
         if self.group and not NAME.fullmatch(self.group):
             raise RuleError(f"{self.group!r} is not a group's name", where="group", hint=NAME_HINT)
+        if self.part is not None:
+            object.__setattr__(self, "part", check_part(self.part))
+            if not self.group:
+                raise RuleError("a part is one of a group's draw", where="part", hint="name the group besides")
         if not self.name:
             object.__setattr__(self, "name", self.derived_name())
         elif not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -197,7 +204,7 @@ class Rule:
             raise RuleError("what recurs is a fault of the process", where="recurring", hint=hint)
         if self.match != Match():
             raise RuleError("what recurs meets no request", where="match", hint="leave it out")
-        for where in ("count", "first", "every", "sample_by", "schedule", "by_headers"):
+        for where in ("count", "first", "every", "sample_by", "part", "schedule", "by_headers"):
             if getattr(self, where) is not None:
                 raise RuleError("this means nothing beside recurring", where=where, hint="leave it out")
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
 
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from faultware.core.request import Request
 
 KeySource: TypeAlias = Literal["header", "cookie", "query", "client"]
+# From and to, in percent; the end does not belong to it.
+Part: TypeAlias = tuple[float, float]
+WHOLE: Final[Part] = (0.0, 100.0)
 
 
 def check_percentage(value: float, where: str = "percentage") -> float:
@@ -32,6 +35,39 @@ def check_percentage(value: float, where: str = "percentage") -> float:
     if not 0 <= value <= 100:
         raise RuleError(f"{value!r} is not a percentage", where=where, hint="a percentage lies between 0 and 100")
     return float(value)
+
+
+def check_part(value: Sequence[float]) -> Part:
+    """Check a part of the draw that the rules of a group have in common.
+
+    Raises:
+        RuleError: It is no pair of percentages, or the second is not above the first.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise RuleError(f"{value!r} is not a part", where="part", hint="from and to, in percent: [10, 30]")
+    begin, end = (check_percentage(one, "part") for one in value)
+    if begin >= end:
+        raise RuleError(f"there is nothing from {begin:g} to {end:g}", where="part", hint="the lesser one first")
+    return begin, end
+
+
+class Untaken:
+    """What is left of the draws of groups, whose rules exclude each other: of what matches, the first takes it."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left: dict[str, list[Part]] = {}
+
+    def take(self, group: str, part: Part | None) -> float:
+        """How much, 0 to 1, falls to a rule that matches. All of it, if it is in no group."""
+        if not group:
+            return 1.0
+        begin, end = part or WHOLE
+        left = self._left.get(group, [WHOLE])
+        pieces = [piece for low, high in left for piece in ((low, min(high, begin)), (max(low, end), high))]
+        self._left[group] = [(low, high) for low, high in pieces if low < high]
+        return sum(max(0.0, min(high, end) - max(low, begin)) for low, high in left) / 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from faultware.core.sampling import Part
     from faultware.interop.tree import Node
 
 _PATHS: Final = ("prefix", "path", "safe_regex", "path_separated_prefix", "connect_matcher", "path_match_policy")
@@ -30,6 +31,8 @@ _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
 _OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
 _SEPARATED: Final = re.compile(r"[^?#]+[^?#/]")
+# Other ways to draw a cluster than by chance.
+_DRAWN_BY: Final = ("header_name", "use_hash_policy", "runtime_key_prefix")
 _GRPC: Final = TextMatch(regex=r"application/grpc(?:\+.*)?")
 
 
@@ -40,7 +43,8 @@ class Slot:
     Args:
         terms: Which requests, of those that no slot before has taken.
         filter: What acts; None: nothing.
-        share: How much of them, in percent: a weighted cluster's.
+        share: How much of them, in percent: a weighted cluster's, if there is one with faults.
+        part: Of several weighted clusters with faults, what falls to this one: from and to, in percent.
         name: What the route is called.
     """
 
@@ -48,6 +52,16 @@ class Slot:
     filter: Filter | None
     share: float = 100.0
     name: str = ""
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What acts on the requests for some of the clusters of a route; see `Slot`."""
+
+    filter: Filter | None
+    share: float = 100.0
+    part: Part | None = None
 
 
 def pick(node: Node, name: str) -> Node | None:
@@ -112,7 +126,7 @@ class Table:
             for unknown in self._unknown:
                 reason = f"{unknown.reason}; these requests are spared what stands behind"
                 self._context.remarks.lost(unknown.node, reason)
-        taken = next((index for index, slot in enumerate(found) if slot.terms == ALWAYS), None)
+        taken = next((index for index, slot in enumerate(found) if slot.terms == ALWAYS and slot.part is None), None)
         if taken is not None:
             # Nothing comes after what takes every request.
             found, rest = found[:taken], found[taken]
@@ -160,28 +174,36 @@ class Table:
 
     def _route_slots(self, terms: Terms, route: Node, level: Filter | None) -> Iterator[Slot]:
         named = route.get("name")
-        own, share = self._weighted(route, self._override(route, level))
-        # What the whole chain does is not called by one route.
-        name = text(named) if named is not None and own is not self._chain else ""
+        drawn = self._weighted(route, self._override(route, level))
         match = route.get("match")
         if match is None:
             raise route.wrong("a route has a match", "match: {prefix: /}")
         matched, unknown = _route_terms(match)
-        if unknown is not None and own is not None:
+        if unknown is not None and any(one.filter is not None for one in drawn):
             self._context.remarks.lost(unknown.node, f"{unknown.reason}; these requests are spared")
         elif unknown is not None:
             self._unknown.append(unknown)
-        if not matched.is_never:
-            yield Slot(terms & matched, None if unknown else own, share, name)
+        if matched.is_never:
+            return
+        if unknown is not None:
+            drawn = [_Drawn(None)]
+        for one in drawn:
+            # What the whole chain does is not called by one route.
+            name = text(named) if named is not None and one.filter is not self._chain else ""
+            yield Slot(terms & matched, one.filter, one.share, name, one.part)
 
-    def _weighted(self, route: Node, level: Filter | None) -> tuple[Filter | None, float]:
-        """What acts on a share of the requests, where clusters are drawn by weight."""
+    def _weighted(self, route: Node, level: Filter | None) -> list[_Drawn]:
+        """What acts on which share of the requests, where clusters are drawn by weight; the last takes the rest."""
         action = route.get("route")
         weighted = None if action is None else pick(action, "weighted_clusters")
         if weighted is None:
-            return level, 100.0
+            return [_Drawn(level)]
         # Each filter with its weight, those that do the same together.
         found: list[tuple[Filter | None, int]] = []
+        for name in _DRAWN_BY:
+            drawn_by = pick(weighted, name)
+            if drawn_by is not None:
+                self._context.remarks.lost(drawn_by, "the clusters are drawn by chance and by their weights here")
         for cluster in all_of(weighted, "clusters"):
             weight = pick(cluster, "weight")
             if weight is None:
@@ -191,15 +213,17 @@ class Table:
         total = sum(weight for _, weight in found)
         if not 0 < total <= UINT32:
             raise weighted.wrong(f"the weights come to {total}", f"1 to {UINT32}")
-        some = [(own, weight) for own, weight in found if own is not None and weight]
-        if not some:
-            return None, 100.0
-        first = some[0][0]
-        if any(own is not first for own, _ in some):
-            reason = "several of these clusters have different faults, and a rule draws between them no more than once"
-            self._context.remarks.lost(weighted, reason)
-            return None, 100.0
-        return first, 100.0 * sum(weight for _, weight in some) / total
+        kinds = {id(own): own for own, weight in found if own is not None and weight}
+        weights = {key: sum(weight for own, weight in found if id(own) == key) for key in kinds}
+        if len(kinds) < 2:
+            return [_Drawn(own, 100.0 * weights[key] / total) for key, own in kinds.items()] or [_Drawn(None)]
+        drawn: list[_Drawn] = []
+        taken = 0
+        for key, own in kinds.items():
+            begin, taken = taken, taken + weights[key]
+            part = None if taken == total else (100.0 * begin / total, 100.0 * taken / total)
+            drawn.append(_Drawn(own, part=part))
+        return drawn if taken == total else [*drawn, _Drawn(None)]
 
     def _override(self, node: Node, level: Filter | None) -> Filter | None:
         """The configuration that acts below a node."""

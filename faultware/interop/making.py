@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from faultware.core.asking import ByHeaders
     from faultware.core.faults import Fault
+    from faultware.core.sampling import Part
     from faultware.interop.envoyroutes import Slot
     from faultware.interop.remarks import Remarks
     from faultware.interop.tree import Node
@@ -38,6 +39,7 @@ def make_rule(
     name: str = "",
     share: float = 100.0,
     group: str = "",
+    part: Part | None = None,
 ) -> Rule:
     """A rule: matched once, after which each fault rolls its own percentage. One fault gives its own to the rule.
 
@@ -50,7 +52,7 @@ def make_rule(
         share, given[key] = fault.percentage, with_percentage(fault, 100)
     try:
         name = name if NAME.fullmatch(name) else ""
-        return Rule(name, terms.match(), percentage=share, group=group, by_headers=by_headers, **given)
+        return Rule(name, terms.match(), percentage=share, group=group, part=part, by_headers=by_headers, **given)
     except RuleError as error:
         raise placed(error, node) from None
 
@@ -80,16 +82,16 @@ def rules_of_slots(slots: Sequence[Slot], node: Node, remarks: Remarks, *, name:
         if acting is not None:
             terms = slot.terms & acting.terms
             own = slot.name or name
-            more: dict[str, Any] = {"name": own, "share": slot.share, "group": group, "by_headers": acting.by_headers}
-            rules.append(make_rule(acting.node, terms, acting.faults, **more))
+            more: dict[str, Any] = {"name": own, "share": slot.share, "group": group, "part": slot.part}
+            rules.append(make_rule(acting.node, terms, acting.faults, by_headers=acting.by_headers, **more))
         if group and (acting is None or acting.terms != ALWAYS):
-            rules.append(spare(node, slot.terms, group))
+            rules.append(spare(node, slot.terms, group, slot.part))
     return without_idle_end(rules)
 
 
-def spare(node: Node, terms: Terms, group: str) -> Rule:
+def spare(node: Node, terms: Terms, group: str, part: Part | None = None) -> Rule:
     """A rule that does nothing, and keeps the rest of its group from those that match it."""
-    return make_rule(node, terms, {}, share=0, group=group)
+    return make_rule(node, terms, {}, share=0, group=group, part=part)
 
 
 def without_idle_end(rules: list[Rule]) -> list[Rule]:

@@ -103,6 +103,31 @@ def test_an_explanation_says_which_rule_of_a_group_is_first():
     assert data["chance_percentage"] == 10
 
 
+def test_an_explanation_says_which_part_of_a_group_a_rule_has():
+    desk = open_desk()
+    arms = {"a": {"part": [0, 10]}, "b": {"part": ["0.5%", 30]}, "c": {"part": [5, 20]}, "rest": {}}
+    desk(
+        "PUT", "/rules", [{**RULE, "percentage": 100, "name": name, "group": "g", **arm} for name, arm in arms.items()]
+    )
+    data, rules = explained(desk)
+    assert rules["b"]["rolls"] == ["from 0.5% to 30% of the draw for the group g", "100% for the rule"]
+    assert [rule["takes_part"] for rule in rules.values()] == [True, True, False, True]
+    assert rules["c"]["hindrance"] == "another rule of the group g matches first"
+    assert data["chance_percentage"] == 100
+
+
+def test_the_chances_of_the_parts_of_a_group_add_up():
+    desk = open_desk()
+    arms = {"a": {"part": [0, 10]}, "b": {"part": [10, 30], "sample_by": "header:x-user"}}
+    desk(
+        "PUT", "/rules", [{**RULE, "percentage": 100, "name": name, "group": "g", **arm} for name, arm in arms.items()]
+    )
+    assert explained(desk, headers={"x-user": "7"})[0]["chance_percentage"] == 30
+    data, rules = explained(desk)
+    assert data["chance_percentage"] == 10
+    assert rules["b"]["hindrance"] == "the request has no header:x-user for the decision to stick to"
+
+
 def test_a_rule_of_a_group_that_cannot_act_leaves_its_place_to_the_next():
     desk = open_desk()
     desk(

@@ -164,15 +164,65 @@ def test_clusters_with_the_same_faults_are_one_share():
         assert (first.percentage, first.abort) == (percentage, DOWN)
 
 
-def test_several_clusters_with_faults_of_their_own_cannot_be_drawn():
-    clusters = [
-        {"name": name, "weight": 1, "typed_per_filter_config": override(abort={**ABORT, "http_status": status})}
-        for name, status in (("a", 500), ("b", 503))
+BELOW_A = {"prefix": "/a"}
+
+
+def drawn(*clusters, match=BELOW_A, **more):
+    """A table with a route that draws between clusters, each with its weight and faults; and what stands behind it."""
+    made = [
+        {"name": f"c{number}", "weight": weight, "typed_per_filter_config": override(**config)}
+        for number, (weight, config) in enumerate(clusters)
     ]
-    weighted = route({"prefix": "/a"}, None, route={"weighted_clusters": {"clusters": clusters}})
-    imported = envoy(table(host(weighted, route(ANY))))
-    assert imported.rules == ()
-    assert "a rule draws between them no more than once" in said(imported)[0]
+    weighted = route(match, None, route={"weighted_clusters": {"clusters": made, **more}})
+    return envoy(table(host(weighted, route(ANY)), chain=fault(abort={**ABORT, "http_status": 410})))
+
+
+DOWN_500 = {"abort": {**ABORT, "http_status": 500}}
+
+
+def test_clusters_with_faults_of_their_own_have_parts_of_a_group():
+    on_header = {"abort": ABORT, "headers": [{"name": "x-h"}]}
+    imported = drawn((1, DOWN_500), (5, {}), (2, on_header), (2, DOWN_500), (0, {"abort": ABORT}))
+    assert said(imported) == []
+    assert [(rule.part, bool(rule.match.headers), len(rule.faults)) for rule in imported.rules] == [
+        ((0, 30), False, 1),
+        ((30, 50), True, 1),
+        # Who is drawn for this cluster and does not meet its condition does not fall to another.
+        ((30, 50), False, 0),
+        (None, False, 0),
+        (None, False, 1),
+    ]
+    assert {rule.group for rule in imported.rules} == {"r"}
+
+
+def test_the_last_of_several_clusters_with_faults_takes_the_rest():
+    imported = drawn((1, DOWN_500), (2, {"abort": ABORT}))
+    assert [(rule.part, rule.abort.status) for rule in imported.rules] == [
+        ((0, 100 / 3), 500),
+        (None, 503),
+        (None, 410),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "parts"),
+    [
+        ([(1, DOWN_500), (2, {"abort": ABORT})], [(0, 100 / 3), None]),
+        ([(1, DOWN_500), (1, {"abort": ABORT}), (2, {})], [(0, 25), (25, 50)]),
+    ],
+)
+def test_clusters_of_a_route_that_takes_every_request_leave_nothing_to_the_chain(clusters, parts):
+    assert [rule.part for rule in drawn(*clusters, match=ANY).rules] == parts
+
+
+@pytest.mark.parametrize(
+    "more", [{"header_name": "x-number"}, {"use_hash_policy": True}, {"runtime_key_prefix": "weights"}], ids=str
+)
+def test_clusters_that_are_not_drawn_by_chance_alone_are_told(more):
+    (name,) = more
+    (remark,) = said(drawn((1, DOWN_500), (1, {}), **more))
+    reason = "not carried over: the clusters are drawn by chance and by their weights here"
+    assert remark.endswith(f".weighted_clusters.{name}: {reason}")
 
 
 def test_routes_without_overrides_make_no_group():

@@ -25,9 +25,10 @@ from faultware.telemetry.envoystyle import PREFIX, EnvoyStyle
 from tests.interop.asked import HTTP, SHARE
 from tests.interop.asking import Ask, Client
 from tests.interop.chance import DOUBT, is_chance, may_differ_by
-from tests.interop.families import ALWAYS, alone
+from tests.interop.families import ALWAYS, alone, override
 from tests.interop.kit import envoy
 from tests.interop.mesh import bootstrap, completed, running
+from tests.interop.routes import ANY, host, route, table
 from tests.interop.services import TALLY
 from tests.servers.harness import eventually, serve
 
@@ -43,6 +44,18 @@ SHARES = {
     "both": alone(delay=SHORT, abort={"http_status": 503, "percentage": {"numerator": 20}}),
     "asked": alone(abort={"header_abort": {}, "percentage": {"numerator": 80}}),
 }
+# Three clusters with faults of their own, and one without; all lead to the same service.
+ARMS = {
+    10: {"abort": {"http_status": 501, "percentage": {"numerator": 50}}},
+    20: {
+        "delay": {"fixed_delay": "0.001s", "percentage": ALWAYS},
+        "abort": {"http_status": 502, "percentage": ALWAYS},
+    },
+    30: {"abort": {"http_status": 503, "percentage": ALWAYS}, "headers": [{"name": "x-h"}]},
+    40: {},
+}
+CLUSTERS = [{"name": "app", "weight": weight, "typed_per_filter_config": override(**ARMS[weight])} for weight in ARMS]
+DRAWN = {"drawn": table(host(route(ANY, None, route={"weighted_clusters": {"clusters": CLUSTERS}})))}
 HELD = {"fixed_delay": "2s", "percentage": ALWAYS}
 CROWDED = {
     "crowded-delay": alone(delay=HELD, max_active_faults=2),
@@ -99,7 +112,7 @@ TARGETS = (
 def everybody(tmp_path_factory):
     directory = tmp_path_factory.mktemp("shares")
     exported = {f"out-{name}": export_envoy(rules).documents[0] for name, rules in EXPORTED.items()}
-    documents = {**SHARES, **CROWDED, **exported}
+    documents = {**SHARES, **DRAWN, **CROWDED, **exported}
     file = directory / "cases.json"
     file.write_text(json.dumps({name: json.dumps(completed(document)) for name, document in documents.items()}))
     settings = {"INTEROP_CASES": str(file), "FAULTWARE_ENABLED": "false"}
@@ -162,8 +175,44 @@ def test_delay_and_abort_roll_for_themselves(everybody):
     assert is_chance(more["abort"], TRIES, 0.2)
 
 
+DRAWN_SHARES = {
+    (): {501: 0.05, 502: 0.2},
+    (("x-h", "1"),): {501: 0.05, 502: 0.2, 503: 0.3},
+}
+
+
+@pytest.mark.parametrize("headers", DRAWN_SHARES, ids=str)
+def test_a_request_belongs_to_one_of_several_clusters_and_meets_its_faults_alone(everybody, headers):
+    mesh, ports = everybody
+    shares = DRAWN_SHARES[headers]
+
+    def statuses(port):
+        client = Client(port)
+        try:
+            return Counter(client.send(Ask("/x", headers), "drawn")[0].status for _ in range(TRIES))
+        finally:
+            client.close()
+
+    before = mesh.counters()["drawn"].get("delays_injected", 0)
+    theirs = statuses(mesh.ports["drawn"])
+    assert theirs.keys() == {200, *shares}
+    # No other cluster has a delay, and of that one every request has both.
+    assert mesh.counters()["drawn"]["delays_injected"] - before == theirs[502]
+    for port in ports.values():
+        delays = injected(port, "drawn")["delay"]
+        ours = statuses(port)
+        assert ours.keys() == {200, *shares}
+        assert injected(port, "drawn")["delay"] - delays == ours[502]
+        for status, share in shares.items():
+            assert is_chance(ours[status], TRIES, share)
+            assert may_differ_by(ours[status] - theirs[status], TRIES, share)
+    for status, share in shares.items():
+        assert is_chance(theirs[status], TRIES, share)
+
+
 def test_chance_fails_these_comparisons_less_than_once_in_a_million_runs():
-    assert (len(ASKED) * 5 + 3) * DOUBT < 1e-6
+    compared = len(ASKED) + sum(map(len, DRAWN_SHARES.values()))
+    assert (compared * 5 + 3) * DOUBT < 1e-6
 
 
 @pytest.mark.parametrize(
