@@ -6,6 +6,7 @@ could meet on one request are told: the mesh does only what the first of them sa
 
 from __future__ import annotations
 
+from bisect import bisect, insort
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ Document = dict[str, Any]
 API_VERSION: Final = "networking.istio.io/v1"
 DEFAULT_HOST: Final = "this-service"
 _ALONE: Final = "faultware"
+_LITERAL: Final = {"exact", "segments", "prefix"}
 
 
 def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported:
@@ -37,13 +39,16 @@ def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported
     for group, members in in_order(rules):
         groups.setdefault(group, []).extend(members)
     documents: list[Document] = []
+    names: set[str] = set()
     for group, members in groups.items():
         found = list(_service(group, members, host, notes))
         if documents and found:
             for rule in members:
                 notes.lost(rule, "group", "of several VirtualServices for one host the mesh takes the first")
         for document in found:
-            document["metadata"] = {"name": _name_of(group or _ALONE, {one["metadata"]["name"] for one in documents})}
+            name = _name_of(group or _ALONE, names)
+            names.add(name)
+            document["metadata"] = {"name": name}
         documents += found
     return Exported(tuple(documents), notes.all())
 
@@ -51,9 +56,9 @@ def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported
 def _service(group: str, rules: Sequence[Rule], host: str, notes: Notes) -> Iterator[Document]:
     destination = {"route": [{"destination": {"host": host}}]}
     routes: list[Document] = []
-    reached: list[Rule] = []
+    reached = _Reached()
     for rule in rules:
-        if not group and any(_may_meet(rule, other) for other in reached):
+        if not group and reached.may_meet(rule):
             reason = "the first route that matches wins: not tried where a rule before it matches"
             notes.lost(rule, "match", reason)
         try:
@@ -70,7 +75,7 @@ def _service(group: str, rules: Sequence[Rule], host: str, notes: Notes) -> Iter
             continue
         if route is not None:
             routes.append({**route, **destination})
-            reached.append(rule)
+            reached.add(rule)
         if group and rule is not rules[-1]:
             missed = missed_blocks(rule.match)
             if missed is None:
@@ -150,13 +155,62 @@ def _value(millionths: int) -> float | int:
     return value if int(value * 10_000) == millionths else round(value + 0.00005, 5)
 
 
+class _Reached:
+    """Rules that are tried before others, filed by their literal paths: few of them are compared with the next one."""
+
+    def __init__(self) -> None:
+        self._all: list[Rule] = []
+        self._elsewhere: list[Rule] = []
+        self._filed: dict[str, list[Rule]] = {}
+        # In order: paths that begin alike stand together.
+        self._paths: list[str] = []
+
+    def add(self, rule: Rule) -> None:
+        """One more."""
+        self._all.append(rule)
+        path = _literal_path(rule)
+        if path is None:
+            self._elsewhere.append(rule)
+            return
+        if path not in self._filed:
+            insort(self._paths, path)
+        self._filed.setdefault(path, []).append(rule)
+
+    def may_meet(self, rule: Rule) -> bool:
+        """Whether one request may meet the conditions of this rule and of another one."""
+        return any(_may_meet(rule, other) for other in self._near(rule))
+
+    def _near(self, rule: Rule) -> Iterator[Rule]:
+        """Those whose path this one's begins with, those whose path begins with this one's, and those without."""
+        path = _literal_path(rule)
+        if path is None:
+            yield from self._all
+            return
+        yield from self._elsewhere
+        for end in range(len(path) + 1):
+            yield from self._filed.get(path[:end], ())
+        for index in range(bisect(self._paths, path), len(self._paths)):
+            longer = self._paths[index]
+            if not longer.startswith(path):
+                return
+            yield from self._filed[longer]
+
+
+def _literal_path(rule: Rule) -> str | None:
+    """What every path begins with that a rule accepts; None: they have nothing of that kind in common."""
+    path = rule.match.path
+    if path is None or path.kind not in _LITERAL or path.invert or path.ignore_case:
+        return None
+    return path.value.rstrip("/")
+
+
 def _may_meet(rule: Rule, other: Rule) -> bool:
     """Whether one request may meet the conditions of both, as far as methods and literal paths tell."""
     mine, its = rule.match, other.match
     if mine.methods and its.methods and not mine.methods & its.methods:
         return False
-    if mine.path is not None and its.path is not None:
-        kinds = {mine.path.kind, its.path.kind}
-        if kinds <= {"exact", "segments", "prefix"} and not (mine.path.invert or its.path.invert):
-            return mine.path.accepts(its.path.value) or its.path.accepts(mine.path.value)
-    return True
+    if mine.path is None or its.path is None or mine.path.invert or its.path.invert:
+        return True
+    if not {mine.path.kind, its.path.kind} <= _LITERAL:
+        return True
+    return mine.path.accepts(its.path.value) or its.path.accepts(mine.path.value)
