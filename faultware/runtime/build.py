@@ -258,6 +258,11 @@ def _announce(settings: Settings, injector: Injector) -> None:
     is_killed = injector.switch.killed or injector.switch.kill_file_exists()
     state = "killed" if is_killed else "dry run" if settings.dry_run else "armed"
     _log.warning("faults are enabled (%s), switch %s: %s", state, injector.switch.store.url, rules or "no rules")
+    missing = injector.switch.missing_kill_directory()
+    if missing is not None:
+        _log.warning(
+            "kill_file: there is no directory %s yet, and without it nobody can stop the faults by file", missing
+        )
     scanned = injector.scanned_rules()
     if scanned:
         _log.warning(

@@ -126,6 +126,19 @@ class Switch:
             return True
         return True
 
+    def missing_kill_directory(self) -> Path | None:
+        """The directory of the kill file where there is none, so that nobody can make the file."""
+        if self._kill_file is None:
+            return None
+        directory = self._kill_file.parent
+        try:
+            directory.stat()
+        except FileNotFoundError:
+            return directory
+        except OSError:
+            pass  # what cannot be looked at is a kill
+        return None
+
     def kill(self, actor: str, reason: str = "", *, origin: str = "") -> Snapshot:
         """Stop all faults, here and in everybody who shares the store; raises `StoreError` if only here."""
         now = self._clocks.wall()

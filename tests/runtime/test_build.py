@@ -244,6 +244,17 @@ def test_the_start_says_killed_where_the_kill_file_exists(caplog, tmp_path):
     assert announced(caplog, kill_file=str(tmp_path / "kill"))[0].startswith("faults are enabled (killed), ")
 
 
+def test_the_start_warns_where_nobody_could_make_the_kill_file(caplog, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for missing in ("nowhere", "link", "nowhere/deeper"):
+        (_, warning) = announced(caplog, kill_file=str(tmp_path / missing / "kill"))
+        assert warning.startswith(f"kill_file: there is no directory {tmp_path / missing} yet, ")
+    # What cannot be looked at is a kill, which is said.
+    for there in ("kill", "file/kill"):
+        assert len(announced(caplog, kill_file=str(tmp_path / there))) == 1
+
+
 def test_the_start_says_when_there_are_no_rules(caplog):
     assert announced(caplog, rules="") == ["faults are enabled (armed), switch memory:: no rules"]
 
