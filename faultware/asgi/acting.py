@@ -121,7 +121,7 @@ async def _end(
     marks: str,
     line: Line | None = None,
 ) -> Ending | None:
-    """Do what ends the request. None: it is answered; else how it came that its hang did not end it."""
+    """Do what ends the request. None: it is answered; else how it came that it was not ended."""
     injector.injected(last, request)
     match last.fault:
         case Abort() as fault:
@@ -138,7 +138,8 @@ async def _end(
                 return ending
             await abort(send, request, HANG_OVER, marks)
         case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
-            await cast("Line", line).end(fault)
+            if not await cast("Line", line).end(fault):
+                return Ending.RELEASED
         case unknown:
             raise TypeError(f"{unknown.kind} does not end a request")
     return None
@@ -195,7 +196,13 @@ class Act:
                 if plan is None or (plan.ending is None and not plan.after):
                     return Ending.OVER
                 if plan.ending is not None:
-                    return await self._end(plan.ending, line)
+                    ending = await self._end(plan.ending, line)
+                    if ending is not Ending.RELEASED or line is None:
+                        return ending
+                    # What came meanwhile is in the feed.
+                    marks = mark(self.done) * self._is_marked
+                    await self._app(self._scope, stream, marked(self._send, marks) if marks else self._send)
+                    return None
                 await self._serve(plan.after, stream, line)
         finally:
             stream.close()

@@ -77,8 +77,12 @@ class Line:
         """Whether a fault can be done by it."""
         raise NotImplementedError
 
-    async def end(self, fault: Fault) -> None:
-        """Do a fault that ends the request before there is an answer; one that `can` has allowed."""
+    async def end(self, fault: Fault) -> bool:
+        """Do a fault that ends the request before there is an answer; one that `can` has allowed.
+
+        Returns:
+            False: the switch was killed while it waited, and nothing was done.
+        """
         raise NotImplementedError
 
     async def cut(self, by: By, *, at_once: bool = False) -> bool:
@@ -108,13 +112,24 @@ class Line:
     ) -> None:
         self.close()
 
-    async def _wait_while(self, is_busy: Callable[[], object]) -> None:
-        """Until nothing is left to be sent, twice: the one buffer may be emptied into the other in between."""
+    async def _wait_while(self, waiting: Callable[[], int], *, is_bound: bool = False) -> None:
+        """Until nothing is left to be sent, twice: the one buffer may be emptied into the other in between.
+
+        Args:
+            waiting: How much is left; a peer that takes none of it for as long as the limit is not waited for.
+            is_bound: Whether the kill of the switch does not end it.
+        """
         feed = self._feed
-        until, looks = feed.now() + self._limit, 0
-        while looks < _LOOKS and not feed.is_over and feed.now() < until:
-            await feed.pause(feed.now() + _LOOK_SECONDS)
-            looks = 0 if is_busy() else looks + 1
+        until, looks, before = feed.now() + self._limit, 0, -1
+        while looks < _LOOKS and not feed.gone and feed.now() < until and (is_bound or not feed.killed):
+            if feed.killed:
+                await anyio.sleep(_LOOK_SECONDS)
+            else:
+                await feed.pause(feed.now() + _LOOK_SECONDS)
+            left = waiting()
+            looks = 0 if left else looks + 1
+            if left != before:
+                until, before = feed.now() + self._limit, left
 
 
 class SocketLine(Line):
@@ -132,22 +147,28 @@ class SocketLine(Line):
         super().__init__(feed, send, limit)
         self._wire = wire
         self._is_plain = is_plain
-        self._is_stuck = False
+        self._is_clear = self._is_stuck = False
 
     def can(self, fault: Fault) -> bool:
         """See `Line`."""
         return self._is_plain if fault.needs is Needs.RAW else fault.needs is not Needs.STREAM
 
-    async def end(self, fault: Fault) -> None:
+    async def end(self, fault: Fault) -> bool:
         """See `Line`."""
+        # An answer to an earlier request may still be under way, and the server (daphne) may keep all of it to itself.
         with suppress(OSError):  # the client was faster
-            if isinstance(fault, (PartialHead, Garbage)):
-                await self.write(fault.data)
-            # An answer to an earlier request of the same connection may still be under way.
-            if self._wire.unacknowledged():
-                await self._wait_while(self._wire.unacknowledged)
+            await self._wait_while(self._wire.unacknowledged)
+        if self._feed.killed:
+            return False
+        self._is_clear = True
+        if isinstance(fault, (PartialHead, Garbage)):
+            await self.write(fault.data)
+            with suppress(OSError):
+                if self._wire.unacknowledged():
+                    await self._wait_while(self._wire.unacknowledged)
         self._end("reset" if isinstance(fault, Reset) else "fin")
         await farewell(self._send)
+        return True
 
     async def cut(self, by: By, *, at_once: bool = False) -> bool:
         """See `Line`."""
@@ -164,8 +185,12 @@ class SocketLine(Line):
     async def write(self, data: bytes) -> None:
         """See `Line`."""
         feed, limit = self._feed, self._limit
-        until = feed.now() + limit
         with suppress(OSError):
+            if not self._is_clear:  # nothing may get into the middle of an earlier answer
+                await self._wait_while(self._wire.unacknowledged, is_bound=True)
+                self._is_clear = True
+                self._is_stuck = self._wire.unacknowledged() > 0
+            until = feed.now() + limit
             while data and not (feed.gone or self._is_stuck):
                 written = self._wire.write(data)
                 data = data[written:]
@@ -209,15 +234,16 @@ class HypercornStream(Line):
         """See `Line`."""
         return isinstance(fault, (Reset, StreamReset)) or getattr(fault, "by", None) == "reset"
 
-    async def end(self, fault: Fault) -> None:
+    async def end(self, fault: Fault) -> bool:
         """See `Line`."""
         await self._reset(fault.code if isinstance(fault, StreamReset) else _INTERNAL_ERROR)
         await farewell(self._send)  # goes nowhere, and lets hypercorn forget the stream
+        return True
 
     async def cut(self, by: By, *, at_once: bool = False) -> bool:  # noqa: ARG002  (there is one way)
         """See `Line`."""
         if not at_once:
-            await self._wait_while(self._has_more)
+            await self._wait_while(self._waiting)
             if self._feed.killed:
                 return False
         await self._reset(_INTERNAL_ERROR)
@@ -227,9 +253,9 @@ class HypercornStream(Line):
         await self._feed.departure(_NOTICE_SECONDS)
         return True
 
-    def _has_more(self) -> bool:
+    def _waiting(self) -> int:
         buffer = self._protocol.stream_buffers.get(self._stream.stream_id)
-        return buffer is not None and bool(buffer.buffer)
+        return 0 if buffer is None else len(buffer.buffer)
 
     async def _reset(self, code: int) -> None:
         with suppress(Exception):  # h2's StreamClosedError, which cannot be imported here: the client was faster
@@ -257,7 +283,7 @@ class GranianStream(Line):
         """See `Line`."""
         return isinstance(fault, StreamReset) and fault.code == _INTERNAL_ERROR
 
-    async def end(self, fault: Fault) -> None:  # noqa: ARG002  (there is one code)
+    async def end(self, fault: Fault) -> bool:  # noqa: ARG002  (there is one code)
         """See `Line`."""
         await self._send({"type": "http.response.start", "status": 200, "headers": []})
         await self._send({"type": "http.response.body", "body": b"\n", "more_body": True})
@@ -273,7 +299,7 @@ class InProcess(Line):
         """See `Line`."""
         return fault.needs is not Needs.STREAM
 
-    async def end(self, fault: Fault) -> None:  # noqa: ARG002  (to such a client all ends are the same)
+    async def end(self, fault: Fault) -> bool:  # noqa: ARG002  (to such a client all ends are the same)
         """See `Line`."""
         raise disconnect()
 

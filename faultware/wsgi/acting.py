@@ -166,13 +166,15 @@ class Act:
             case _:  # nothing else ends a request of HTTP/1
                 return None
 
-    def _cut(self, by: str, data: bytes = b"") -> list[bytes]:
-        """End the connection, after these bytes."""
-        if data:
-            patience = self._injector.hang_seconds(None)
-            with Hold(self._injector, self._environ) as held:
-                if self._connection.write(data, held.wait, patience) is Ending.OVER:
-                    self._connection.drain(held.wait, patience)
+    def _cut(self, by: str, data: bytes = b"") -> list[bytes] | None:
+        """End the connection, after these bytes; None: the switch was killed before."""
+        patience = self._injector.hang_seconds(None)
+        with Hold(self._injector, self._environ) as held:
+            ending = self._connection.settle(held.wait, patience)
+            if ending is Ending.RELEASED:
+                return None
+            if data and ending is Ending.OVER and self._connection.write(data, held.wait, patience) is Ending.OVER:
+                self._connection.drain(held.wait, patience)
         try:
             self._connection.end("reset" if by == "reset" else "fin")
         except OSError as error:

@@ -200,8 +200,11 @@ class Shaped:
                     self._push()
                     ending = self._held.wait(until - self._clock())
                 case Raw(data):
+                    pause = self._held.pause
+                    ending = Ending.OVER if self._is_raw else self._connection.settle(pause, self._patience)
                     self._is_raw = True
-                    ending = self._connection.write(data, self._held.pause, self._patience)
+                    if ending is Ending.OVER:
+                        ending = self._connection.write(data, pause, self._patience)
                 case Cut(by):
                     self._push()
                     pause = self._held.pause if self._is_raw else self._held.wait

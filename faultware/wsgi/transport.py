@@ -98,6 +98,17 @@ class Connection:
                     return ending
         return Ending.OVER
 
+    def settle(self, pause: Pause, patience: float) -> Ending:
+        """Let an answer to an earlier request of the connection out first, if one is under way. Arguments as above.
+
+        A RST would overtake it, and what is written past the server could get into the middle of it.
+        """
+        try:
+            is_clear = self.wire is None or not self._waiting(self.wire)
+        except OSError:
+            return Ending.GONE
+        return Ending.OVER if is_clear else self.drain(pause, patience)
+
     def drain(self, pause: Pause, patience: float) -> Ending:
         """Wait until the peer's kernel has all that was sent: a RST would overtake the rest. Arguments as above."""
         empty, before, left = 0, -1, patience
@@ -107,13 +118,17 @@ class Connection:
             if ending is not Ending.OVER:
                 return ending
             try:
-                waiting = self.wire.unacknowledged() + self._pending()
+                waiting = self._waiting(self.wire)
             except OSError:
                 return Ending.GONE
             empty = 0 if waiting else empty + 1
             left = left - _LOOK_SECONDS if waiting == before else patience
             before = waiting
         return Ending.OVER
+
+    def _waiting(self, wire: Wire) -> int:
+        # The server's own first: in between it may be handed on, and is to be seen at least once.
+        return self._pending() + wire.unacknowledged()
 
     def end(self, by: Literal["fin", "reset"]) -> None:
         """End it; raises `OSError` if that fails."""

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.harness import PATIENCE_SECONDS, Server, eventually, serve
 from tests.servers.http2 import Http2
 from tests.servers.streams import content
-from tests.servers.wire import HEAD_END, Wire, request
+from tests.servers.wire import HEAD_END, Wire, pipelined, request
 
 pytestmark = pytest.mark.server
 
@@ -114,17 +114,16 @@ def test_connections_beside_the_ones_that_are_ended_are_untouched(kind):
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "granian"])
+@pytest.mark.parametrize("kind", ASGI)
 def test_a_connection_that_served_others_before_ends_behind_their_answers(kind):
-    with serve(kind, FAULTS, app="tests.servers.streams:app") as server, server.connect() as connection:
-        wire = Wire(connection)
-        asked = [request("GET", "/sized/innocent/100000")] * 3
-        wire.send(b"".join([*asked, request("GET", "/sized/reset/1")]))
-        for _ in asked:
-            answer = wire.read()
-            assert answer is not None
-            assert answer.body == content(100000)
-        assert wire.read() is None
+    with serve(kind, FAULTS, app="tests.servers.streams:app") as server:
+        for name, rest in (("reset", 0), ("close", 0), ("half", 53), ("garbage", 5000), ("length", None)):
+            asked = (*[request("GET", "/sized/innocent/600000")] * 3, request("GET", f"/sized/{name}/1"))
+            answers, behind = pipelined(server, asked, 3)
+            assert [answer.body == content(600000) for answer in answers] == [True] * 3, name
+            assert rest in (None, len(behind)), name
+        log = server.log
+    assert "Traceback" not in log, log
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "via", "forwarded"])

@@ -12,7 +12,7 @@ import pytest
 from faultware.core.faults import Garbage, PartialHead
 from tests.servers.bodies_app import BODY, SIZE
 from tests.servers.harness import Server, eventually, serve
-from tests.servers.wire import Wire, request
+from tests.servers.wire import Wire, pipelined, request
 
 pytestmark = pytest.mark.server
 
@@ -163,6 +163,23 @@ def test_a_connection_that_is_kept_alive_beside_them_is_not_touched(server):
             message = wire.read()
             assert message is not None
             assert message.body == b"small"
+
+
+def test_what_ends_a_connection_comes_behind_the_answers_to_others_on_it(server):
+    if server.kind not in KEEPING:
+        pytest.skip("serves one request on a connection")
+    for name, rest in (
+        ("reset", 0),
+        ("close", 0),
+        ("half", len(PartialHead().data)),
+        ("garbage", len(Garbage().data)),
+        ("promise", None),
+    ):
+        asked = (*[request("GET", "/big")] * 2, request("GET", f"/{name}/small"))
+        answers, behind = pipelined(server, asked, 2)
+        assert [answer.body == BODY for answer in answers] == [True] * 2, name
+        assert rest in (None, len(behind)), name
+    assert "Traceback" not in server.log
 
 
 def test_no_descriptor_is_left_and_every_body_is_closed_once(server):

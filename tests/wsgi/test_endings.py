@@ -145,7 +145,35 @@ def test_garbage_has_reached_the_client_before_the_connection_ends(time, monkeyp
         with pytest.raises(InjectedDisconnect):
             serve(app, from_server("gunicorn", server, "/pay"))
         assert received(client) == (GARBAGE.data, "fin")
-    assert len(asked) == 2
+    assert len(asked) == 1 + 2  # once for what came before it
+
+
+@pytest.mark.parametrize("fault", [kinds.Reset(), kinds.Close(), GARBAGE], ids=str)
+def test_an_earlier_answer_on_the_connection_goes_out_before_its_end(time, monkeypatch, fault):
+    monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _self: 700 if time() < began + 1 else 0)
+    app = wrapped(Application(), rule(fault.kind, fault), time)
+    began = time()
+    with connected() as (client, server):
+        with pytest.raises(InjectedDisconnect):
+            serve(app, from_server("gunicorn", server, "/pay"))
+        assert received(client)[0] in (b"", GARBAGE.data)
+    assert time() - began == pytest.approx(1.0, abs=0.1)
+    assert_nothing_is_left(app)
+
+
+def test_a_kill_before_an_earlier_answer_is_out_lets_the_request_go_on(time, monkeypatch):
+    monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _self: 700)
+    application = Application()
+    app = wrapped(application, rule("reset", kinds.Reset()), time)
+
+    def kill():
+        app._injector.switch.kill("a test")
+        app._injector.refresh()
+
+    time.after(1.0, kill)
+    with connected() as (_, server):
+        assert serve(app, from_server("gunicorn", server, "/pay")).status == 200
+    assert_nothing_is_left(app)
 
 
 def test_garbage_for_a_client_that_does_not_read_ends_with_the_kill(time, monkeypatch):

@@ -197,6 +197,25 @@ def test_a_drain_waits_for_what_the_server_keeps_to_itself():
     assert pause.count == 4
 
 
+def test_what_is_handed_on_between_two_looks_is_seen():
+    wire, kept = FakeWire(), [0]
+
+    def hand_on() -> int:
+        wire.steps = [5]
+        return kept.pop(0)
+
+    # By the first look the server has nothing any more, and by the second the kernel has it.
+    assert Connection(wire, pending=hand_on).settle(Pauses(Ending.RELEASED), 1.0) is Ending.RELEASED
+
+
+def test_nobody_waits_for_an_earlier_answer_where_there_is_none():
+    pause = Pauses()
+    assert Connection(FakeWire(0)).settle(pause, 1.0) is Ending.OVER
+    assert Connection().settle(pause, 1.0) is Ending.OVER
+    assert Connection(FakeWire(OSError(errno.EPIPE, "broken pipe"))).settle(pause, 1.0) is Ending.GONE
+    assert pause.count == 0
+
+
 def test_a_drain_gives_up_on_a_peer_that_takes_nothing_but_not_on_a_slow_one():
     pause = Pauses()
     assert Connection(FakeWire(*[700] * 100)).drain(pause, 0.1) is Ending.OVER
