@@ -81,6 +81,7 @@ class Instances:
         self._busy: set[str] = set()
         # What a fork would hand down to a child, which has no thread to give it back.
         self._held: list[int] = []
+        self._taken = bytearray()
 
     @property
     def busy(self) -> frozenset[str]:
@@ -107,7 +108,12 @@ class Instances:
                 self._free(fault)
                 self._ender(by)
             case Cpu() | Memory() | Descriptors():
-                threading.Thread(target=self._take, args=(fault,), name=f"faultware-{fault.kind}", daemon=True).start()
+                thread = threading.Thread(target=self._take, args=(fault,), name=f"faultware-{fault.kind}", daemon=True)
+                try:
+                    thread.start()
+                except BaseException:  # the system may have none left
+                    self._free(fault)
+                    raise
             case _ as unknown:
                 assert_never(unknown)
 
@@ -115,8 +121,8 @@ class Instances:
         """In a forked child: no thread of these runs here, and what they opened is not wanted."""
         self._lock = threading.Lock()
         self._busy = set()
-        held, self._held = self._held, []
-        _close(held)
+        self._taken.clear()
+        self._close()
 
     def _take(self, fault: Cpu | Memory | Descriptors) -> None:
         try:
@@ -144,17 +150,19 @@ class Instances:
 
     def _hold_memory(self, size: int, seconds: float, sleep: Callable[[float], None]) -> None:
         try:
-            taken = bytearray(size)
+            self._taken = taken = bytearray(size)
         except MemoryError:  # as much as that is not to be had, which is what was asked for
             return
-        # Memory that nobody has written to is not taken yet.
-        for start in range(0, size, _PAGE * 256):
-            if self._is_over():
-                return
-            taken[start : start + _PAGE * 256 : _PAGE] = b"\1" * len(
-                range(start, min(start + _PAGE * 256, size), _PAGE)
-            )
-        self._wait(seconds, sleep)
+        try:
+            # Memory that nobody has written to is not taken yet.
+            for start in range(0, size, _BLOCK):
+                if self._is_over():
+                    return
+                end = min(start + _BLOCK, size)
+                taken[start:end:_PAGE] = b"\1" * len(range(start, end, _PAGE))
+            self._wait(seconds, sleep)
+        finally:
+            taken.clear()
 
     def _hold_descriptors(self, left: int, seconds: float, sleep: Callable[[float], None]) -> None:
         import fcntl  # noqa: PLC0415  (POSIX only, like the stores)
@@ -172,8 +180,13 @@ class Instances:
         try:
             self._wait(seconds, sleep)
         finally:
-            held, self._held = self._held, []
-            _close(held)
+            self._close()
+
+    def _close(self) -> None:
+        # One by one, and off the list first: a fork in between is to find there what is still open, and nothing else.
+        while self._held:
+            with suppress(OSError):
+                os.close(self._held.pop())
 
     def _wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
         ends_at = self._clock() + min(seconds, self._most_seconds)
@@ -206,9 +219,3 @@ def _above(free: int) -> int:
         used = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
     numbers = (number for number in count() if number not in used)
     return next(islice(numbers, free - 1, None)) + 1
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        with suppress(OSError):
-            os.close(descriptor)

@@ -78,7 +78,11 @@ class Attended:
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._iterable)
+        try:
+            yield from self._iterable
+        except BaseException:  # not every server closes what has raised (cheroot)
+            self.close()
+            raise
 
     def close(self) -> None:
         """As of the application's."""

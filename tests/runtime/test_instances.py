@@ -182,3 +182,56 @@ def test_a_forked_child_holds_nothing_of_its_parents():
     assert not stage.instances.busy
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(opened)
+
+
+def test_a_forked_child_gives_back_the_memory_that_its_parent_goes_on_holding():
+    stage, size = Stage(), 64 * 1024 * 1024
+    before, told = resident(), []
+
+    def fork():
+        if told:
+            return
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            stage.instances.after_fork()
+            os.write(writing, str(resident()).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            told.extend((resident(), int(answer.read())))
+        os.waitpid(child, 0)
+
+    stage.look = fork
+    stage.run(Memory(size, 1.0))
+    assert told[0] - before > size * 3 // 4
+    assert told[1] - before < size // 4
+
+
+def test_a_fork_while_descriptors_are_closed_finds_those_that_are_open_and_no_others(monkeypatch):
+    stage, seen = Stage(), []
+    monkeypatch.setattr(instances, "_free_descriptors", lambda: 30)
+    close = os.close
+
+    def closing(descriptor):
+        # What a child would take for its own, or miss.
+        seen.append((descriptor in stage.instances._held, len(stage.instances._held)))
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", closing)
+    stage.run(Descriptors(20, 1.0))
+    assert seen == [(False, left) for left in range(9, -1, -1)]
+
+
+@pytest.mark.parametrize("fault", [Cpu(50), Memory(1000), Descriptors()])
+def test_where_no_thread_is_to_be_had_the_kind_may_be_tried_again(monkeypatch, fault):
+    stage = Stage()
+
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert stage.instances.reserve(fault)
+    with pytest.raises(RuntimeError, match="new thread"):
+        stage.instances.run(fault)
+    assert not stage.instances.busy

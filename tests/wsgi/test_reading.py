@@ -176,6 +176,28 @@ def test_a_slowed_request_whose_application_fails_gives_its_place_back(time):
     assert app._injector.active_faults == 0
 
 
+def test_a_slowed_request_gives_its_place_back_where_its_answer_fails_and_the_server_does_not_close_it(time):
+    closed = []
+
+    class Body:
+        def __iter__(self):
+            raise ValueError("mine")
+
+        def close(self) -> None:
+            closed.append(app._injector.active_faults)
+
+    def application(environ, start_response):
+        return Body()
+
+    app = wrapped(application, rules(throttle=kinds.Throttle(10, of="request")), time, lint=False)
+    iterable = app(environment("/pay"), lambda *_given: None)
+    assert app._injector.active_faults == 1
+    with pytest.raises(ValueError, match="mine"):
+        list(iterable)
+    iterable.close()
+    assert (app._injector.active_faults, closed) == (0, [0])
+
+
 def test_both_directions_can_be_slowed(time):
     faults = {"throttle": kinds.Throttle(10, of="request"), "slow_close": kinds.SlowClose(2)}
     app = wrapped(Application(), rules(**faults), time)
