@@ -6,8 +6,11 @@ request. A group becomes routes, of which the first that matches decides.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from faultware.interop.envoyarms import Run, runs
 from faultware.interop.envoyfilter import FILTER_TYPE
 from faultware.interop.envoyterms import filter_matchers, missed_matches, route_match
 from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
@@ -53,9 +56,10 @@ def export_envoy(
             while name in names:
                 name, number = f"{group}-{number}", number + 1
             routes: list[Document] = []
-            for rule in members:
-                routes.append(_route(rule, name, notes, cluster, max_active_faults))
-                routes += _missed(rule, cluster) if rule is not members[-1] else []
+            for run in runs(members):
+                routes.append(_route(run, name, notes, cluster, max_active_faults))
+                last = run.rules[-1]
+                routes += _missed(last, cluster) if last is not members[-1] else []
             filters.append({"name": name, "typed_config": {"@type": FILTER_TYPE}})
             host = {"name": name, "domains": ["*"], "routes": [*routes, _rest(cluster)]}
             table = {"name": group, "virtual_hosts": [host]}
@@ -86,25 +90,38 @@ def _filter(rule: Rule, notes: Notes, bound: int | None) -> Document | None:
     return {**_config(faults), **headers, **nodes, **({} if bound is None else {"max_active_faults": bound})}
 
 
-def _route(rule: Rule, group: str, notes: Notes, cluster: str, bound: int | None) -> Document:
+def _route(run: Run, group: str, notes: Notes, cluster: str, bound: int | None) -> Document:
     """One route; of a rule that is left out, one that keeps what stands behind it from its requests."""
+    first = run.rules[0]
     try:
-        match = route_match(rule.match)
+        match = route_match(first.match)
     except NotExportedError as error:
-        notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and the group ends here")
+        for rule in run.rules:
+            notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and the group ends here")
         # What it matches must not fall to the rules behind it: so nothing stands behind it.
-        return {"name": rule.name, "match": {"prefix": "/"}, "route": {"cluster": cluster}}
-    _tell_long_patterns(rule, match, notes)
-    route: Document = {"name": rule.name, "match": match}
+        return {"name": first.name, "match": {"prefix": "/"}, "route": {"cluster": cluster}}
+    _tell_long_patterns(first, match, notes)
+    route: Document = {"name": first.name, "match": match}
+    if not run.weights:
+        return {**route, **_override(first, group, notes, bound), "route": {"cluster": cluster}}
+    drawn: list[Document] = []
+    for rule, weight in zip_longest(run.rules, run.weights):
+        # What a part is, the weights say.
+        faults = {} if rule is None else _override(replace(rule, part=None), group, notes, bound)
+        drawn.append({"name": cluster, "weight": weight, **faults})
+    return {**route, "route": {"weighted_clusters": {"clusters": drawn}}}
+
+
+def _override(rule: Rule, group: str, notes: Notes, bound: int | None) -> Document:
     try:
         faults = mesh_faults(rule, notes)
     except NotExportedError as error:
         notes.lost(rule, error.what, f"{error.reason}; the rule is left out, and spares what it matches")
-        faults = MeshFaults()
-    if not faults.is_nothing:
-        config = {**_config(faults), **({} if bound is None else {"max_active_faults": bound})}
-        route["typed_per_filter_config"] = {group: config}
-    return {**route, "route": {"cluster": cluster}}
+        return {}
+    if faults.is_nothing:
+        return {}
+    config = {**_config(faults), **({} if bound is None else {"max_active_faults": bound})}
+    return {"typed_per_filter_config": {group: config}}
 
 
 def _tell_long_patterns(rule: Rule, matchers: object, notes: Notes) -> None:

@@ -33,7 +33,7 @@ _NARROWING: Final = {
     "schedule": "a percentage of the mesh does not change",
     "lifetime_seconds": "a fault of the mesh has no end",
     "choose": "the mesh does not draw between faults",
-    "part": "the mesh draws between clusters, and not between rules",
+    "part": "the mesh draws between clusters of one route, and not between rules",
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from faultware.config.oneline import parse_rules
 from faultware.core.engine import Engine, Limits
+from faultware.core.faults import Abort
 from faultware.core.matching import Match, PathMatch, TextMatch
 from faultware.core.request import Request
 from faultware.core.rules import Rule
@@ -56,6 +57,8 @@ ARMS = {
 }
 CLUSTERS = [{"name": "app", "weight": weight, "typed_per_filter_config": override(**ARMS[weight])} for weight in ARMS]
 DRAWN = {"drawn": table(host(route(ANY, None, route={"weighted_clusters": {"clusters": CLUSTERS}})))}
+PARTS = {501: (0, 5), 502: (5, 25), 503: (25, 55)}
+OUT = {"drawn": [Rule(f"r{n}", percentage=100, abort=Abort(n), group="g", part=part) for n, part in PARTS.items()]}
 HELD = {"fixed_delay": "2s", "percentage": ALWAYS}
 CROWDED = {
     "crowded-delay": alone(delay=HELD, max_active_faults=2),
@@ -111,7 +114,7 @@ TARGETS = (
 @pytest.fixture(scope="module")
 def everybody(tmp_path_factory):
     directory = tmp_path_factory.mktemp("shares")
-    exported = {f"out-{name}": export_envoy(rules).documents[0] for name, rules in EXPORTED.items()}
+    exported = {f"out-{name}": export_envoy(rules).documents[0] for name, rules in (EXPORTED | OUT).items()}
     documents = {**SHARES, **DRAWN, **CROWDED, **exported}
     file = directory / "cases.json"
     file.write_text(json.dumps({name: json.dumps(completed(document)) for name, document in documents.items()}))
@@ -210,9 +213,19 @@ def test_a_request_belongs_to_one_of_several_clusters_and_meets_its_faults_alone
         assert is_chance(theirs[status], TRIES, share)
 
 
+def test_arms_that_are_exported_have_their_shares_in_envoy(everybody):
+    mesh, _ = everybody
+    client = Client(mesh.ports["out-drawn"])
+    found = Counter(client.send(Ask("/x"), "x")[0].status for _ in range(TRIES))
+    client.close()
+    assert found.keys() == {200, *PARTS}
+    for status, (begin, end) in PARTS.items():
+        assert is_chance(found[status], TRIES, (end - begin) / 100)
+
+
 def test_chance_fails_these_comparisons_less_than_once_in_a_million_runs():
     compared = len(ASKED) + sum(map(len, DRAWN_SHARES.values()))
-    assert (compared * 5 + 3) * DOUBT < 1e-6
+    assert (compared * 5 + 3 + len(PARTS)) * DOUBT < 1e-6
 
 
 @pytest.mark.parametrize(
