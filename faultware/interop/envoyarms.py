@@ -34,7 +34,8 @@ def runs(members: Sequence[Rule]) -> Iterator[Run]:
     """The rules of a group in their order, those together of which a request meets one by its draw."""
     begin = 0
     while begin < len(members):
-        run = _run(members[begin:]) or Run((members[begin],))
+        first = members[begin]
+        run = (_run(members[begin:]) if first.part is not None else None) or Run((first,))
         yield run
         begin += len(run.rules)
 
@@ -42,7 +43,7 @@ def runs(members: Sequence[Rule]) -> Iterator[Run]:
 def _run(members: Sequence[Rule]) -> Run | None:
     """The rules in front that have the parts of a whole between them; None: they have not."""
     first, ends = members[0], [0.0]
-    for rule in members if first.part is not None else ():
+    for rule in members:
         begin, end = rule.part or (ends[-1], 100.0)
         if rule.match != first.match or begin != ends[-1] or end == begin:
             break
