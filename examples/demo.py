@@ -154,7 +154,7 @@ def introduce(port: int, token: str) -> None:
     print(
         f"""
 Service   {base}/docs
-Control   {base}/_faultware/status
+Console   {base}/_faultware/    (asks for the token)
 Token     {token}
 Rules     {RULES.replace("; ", chr(10) + 10 * " ")}
 
