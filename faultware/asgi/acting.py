@@ -6,6 +6,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from faultware.asgi.feeding import feed
+from faultware.asgi.relieving import relieve
 from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
 from faultware.asgi.transport import disconnect, is_ours, line_of
@@ -77,6 +78,8 @@ async def inject(
     # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
     try:
         try:
+            if scope.get("http_version") == "2":
+                await relieve(given or send)
             for injection in done:
                 if injection.fault.phase is Phase.DELAY:
                     injector.injected(injection, request)

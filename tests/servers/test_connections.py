@@ -189,6 +189,22 @@ def test_on_http_2_a_stream_is_reset_and_its_neighbours_are_untouched(kind):
         assert last.end == "whole"
 
 
+@pytest.mark.parametrize("kind", ["hypercorn", "hypercorn-trio"])
+def test_on_http_2_clients_that_leave_in_the_middle_of_answers_leave_no_place_behind(kind):
+    settings = rules(
+        slow={"throttle": {"rate": "50MB/s"}}, stream={"stream_reset": {}}, down={"abort": {"status": 503}}
+    )
+    with serve(kind, settings, app="tests.servers.streams:app") as server:
+        for _ in range(5):
+            with server.connect() as connection:
+                client = Http2(connection)
+                # More than the client's windows let through, and so many at once that some have not begun.
+                for name in ("slow", "stream", "down") * 10:
+                    client.ask(f"/sized/{name}/{SIZE}")
+                eventually(lambda: server.status()["active_faults"] > 0, "faults are acting")
+        eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
+
+
 def test_grpc_is_answered_in_its_own_terms():
     settings = rules(down={"abort": {"status": 503}})
     with serve("hypercorn", settings, app="tests.servers.streams:app") as server, server.connect() as connection:
