@@ -37,8 +37,9 @@ IS_LINUX: Final = sys.platform == "linux"
 _PROXY_HEADERS: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 
 _DESCRIPTORS: Final = "/proc/self/fd"
-# How TCP_INFO begins (tcp(7)): TCP_ESTABLISHED of the kernel's tcp_states.h.
+# How TCP_INFO begins (tcp(7)): TCP_ESTABLISHED and TCP_CLOSE of the kernel's tcp_states.h.
 _ESTABLISHED: Final = b"\x01"
+_CLOSED: Final = b"\x07"
 # tcp_disconnect(): whoever connects a socket to no family resets its connection (connect(2)).
 _NOWHERE: Final = struct.pack("H14x", socket.AF_UNSPEC)
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -101,14 +102,13 @@ class Wire:
         What the server still keeps to itself does not count: give it time before asking for the first time.
         """
         # SIOCOUTQ (tcp(7)), which has the number of TIOCOUTQ.
-        return int(struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+        waiting = int(struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+        # Of a connection that the peer has reset the kernel goes on telling what it will never send.
+        return 0 if waiting and self._state() == _CLOSED else waiting
 
     def is_established(self) -> bool:
         """Whether the connection is whole. A client that has closed its sending half counts as gone."""
-        state = ctypes.create_string_buffer(1)
-        size = ctypes.byref(ctypes.c_uint32(1))
-        _call("getsockopt", self._descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, state, size)
-        return state.raw == _ESTABLISHED
+        return self._state() == _ESTABLISHED
 
     def write(self, data: bytes) -> int:
         """Write past the server, as much as fits without waiting; how many bytes that was."""
@@ -116,6 +116,12 @@ class Wire:
             return _call("send", self._descriptor, data, ctypes.c_size_t(len(data)), _FLAGS)
         except BlockingIOError:
             return 0
+
+    def _state(self) -> bytes:
+        state = ctypes.create_string_buffer(1)
+        size = ctypes.byref(ctypes.c_uint32(1))
+        _call("getsockopt", self._descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, state, size)
+        return state.raw
 
 
 def find(client: Client | None, local_port: int | None) -> Wire | None:

@@ -288,6 +288,15 @@ def test_what_is_not_read_is_not_acknowledged_until_the_kernel_of_the_client_has
             client.recv(1_000_000)
 
 
+def test_nothing_is_under_way_any_more_to_a_client_that_has_reset_the_connection():
+    with connected() as (client, server), find(*ends(server)) as wire:
+        while wire.write(b"x" * 1_000_000):
+            pass
+        assert wire.unacknowledged() > 0
+        client.close()  # with what it has not read
+        assert wire.unacknowledged() == 0
+
+
 @pytest.mark.parametrize(
     ("headers", "port", "is_so"),
     [
