@@ -100,7 +100,10 @@ def departure(environ: WSGIEnvironment) -> Gone | None:
 
 
 class Search:
-    """Asks a connection that the server does not hand out (cheroot, uWSGI). It is looked for only in a longer wait.
+    """Asks a connection that the server does not hand out.
+
+    uWSGI says its number, and so it is held from the beginning: of a client that has left nothing else can be found. For
+    cheroot's all descriptors are looked through, which is done only in a longer wait.
 
     Args:
         environ: Of the request.
@@ -111,12 +114,12 @@ class Search:
     def __init__(self, environ: WSGIEnvironment) -> None:
         self._environ = environ
         self._asked = 0
-        self._wire: Wire | None = None
+        self._wire: Wire | None = wire_of(environ) if "uwsgi.version" in environ else None
 
     def __call__(self) -> bool:
         """Whether the client has left."""
         self._asked += 1
-        if self._asked == 2:
+        if self._asked == 2 and self._wire is None:
             self._wire = wire_of(self._environ)
         try:
             return self._wire is not None and not self._wire.is_established()

@@ -45,9 +45,9 @@ KEEPING = ("gunicorn-gthread", "gunicorn-gevent", "waitress", "cheroot")
 FINISHABLE = (*RESETTABLE, "uwsgi-http")
 
 
-def serving(kind: str, rules: dict[str, str]):
+def serving(kind: str, rules: dict[str, str], **settings: str):
     text = "; ".join(f"{path} 100% {fault} as {path[1:]}" for path, fault in rules.items())
-    return serve(kind, {"FAULTWARE_RULES": text}, app="tests.servers.bodies_app:app")
+    return serve(kind, {"FAULTWARE_RULES": text, **settings}, app="tests.servers.bodies_app:app")
 
 
 @pytest.fixture(scope="module", params=FINISHABLE)
@@ -229,11 +229,14 @@ def test_a_kill_lets_a_throttled_response_go_at_once(kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in FINISHABLE if kind != "gunicorn-sync"])
 def test_a_client_that_leaves_a_response_that_stalls_ends_it(kind):
-    with serving(kind, {"/stall": "stall 1MB duration=25s"}) as server:
+    # Far longer than anybody waits here: only the client's leaving can end it.
+    with serving(kind, {"/stall": "stall 1MB duration=10m"}, FAULTWARE_MAX_DELAY="10m") as server:
         with server.connect() as connection:
             connection.sendall(request("GET", "/stall/big?left", connection="close"))
             connection.recv(65536)
             eventually(lambda: server.status()["active_faults"] == 1, "the response stalls")
+            if kind == "cheroot":  # where the connection is looked for only after a while
+                time.sleep(0.5)
         eventually(lambda: "closed left" in server.log, "the application's iterable is closed")
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
         assert "Traceback" not in server.log

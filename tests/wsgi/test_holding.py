@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 import threading
 from types import SimpleNamespace
@@ -114,6 +115,19 @@ def test_a_client_is_watched_where_the_server_hands_out_no_socket(time, monkeypa
         # The client's is closed, and there is no duplicate.
         assert descriptors() == before - 1
     assert_nothing_is_held(app)
+
+
+def test_a_client_of_uwsgi_that_leaves_at_once_and_rudely_is_noticed(time, monkeypatch):
+    with connected() as (client, server):
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=server.fileno))
+        environ = {**from_server("cheroot", server, "/pay"), "uwsgi.version": b"2.0.31"}
+        del environ["REMOTE_PORT"]
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        app = wrapped(Application(), "/pay 100% hang", time, lint=False)
+        began = time()
+        time.after(0.01, client.close)
+        assert serve(app, environ, lint=False).status == 499
+        assert time() - began < 0.2
 
 
 def test_a_connection_that_cannot_be_found_is_waited_for(time):
