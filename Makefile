@@ -21,7 +21,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.15 python3.14 python3.13 
 help:
 	@echo 'make demo [PORT=8000] [DEMO_EXIT=1]   a service with faults, traffic through it, and the kill switch'
 	@echo 'make test                             lint, types, import contracts, and the whole test suite'
-	@echo 'make servers                          every fault on every server, compared with the page that tells of them'
+	@echo 'make servers                          every fault on every server, compared with the page, and by the self-test'
 	@echo 'make console [CHROMIUM=/path]         the console in a real browser, before both examples'
 	@echo 'make check                            lint, types and import contracts only'
 	@echo 'make bench                            the benchmark tables'
@@ -41,7 +41,7 @@ test: check
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 
 servers: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m matrix tests/servers/matrix
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m matrix tests/servers
 
 console: $(VENV)/.console
 	$(BIN)/python -m tests.console.browser

@@ -102,8 +102,8 @@ def departure(environ: WSGIEnvironment) -> Gone | None:
 class Search:
     """Asks a connection that the server does not hand out.
 
-    uWSGI says its number, and so it is held from the beginning: of a client that has left nothing else can be found. For
-    cheroot's all descriptors are looked through, which is done only in a longer wait.
+    uWSGI says which it is, and so it is held from the beginning: once a client has left, there is nothing to be found.
+    For cheroot's all descriptors are looked through, which is done only in a longer wait.
 
     Args:
         environ: Of the request.

@@ -48,7 +48,14 @@ def selftest(server, *words):
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# One of each protocol in `make test`, the others in `make servers`: each takes ten seconds.
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind in ("uvicorn", "gunicorn-gthread") else pytest.param(kind, marks=pytest.mark.matrix)
+        for kind in KINDS
+    ],
+)
 def test_every_fault_is_seen_as_promised_or_refused_as_announced(kind):
     protocol = SERVERS[kind].protocol
     directory, app = EXAMPLES[protocol]
