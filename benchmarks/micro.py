@@ -35,6 +35,8 @@ MANY = 10_000
 ONE = "armed, known path, 1 rule"
 ALL = f"armed, known path, {MANY:,} rules"
 MOST_GROWTH = 1.1
+# A guard may add so much.
+MOST_GUARDED = 1.05
 # The requests whose decision alone is measured never end.
 MOST_ACTIVE = 1_000_000_000
 
@@ -225,6 +227,10 @@ def _cases(wrap: Callable[..., Any], batch: Callable[..., float], most: Mapping[
         "armed, no rules": (known, partial(batch, wrap())),
         ONE: (known, partial(batch, wrap(rules=many(1)))),
         "armed, known path, 100 rules": (known, partial(batch, wrap(rules=many(100)))),
+        "the same with guards that measure answers": (
+            known and known * MOST_GUARDED,
+            partial(batch, wrap(rules=many(100), abort_when="error_share > 50%; p99 > 30s")),
+        ),
         ALL: (known, partial(batch, wrap(rules=many(MANY)))),
         "the same with header-only rules": (
             most.get("headers"),
