@@ -13,7 +13,7 @@ from tests.redis_server import redis_server
 def watched(protocol, store, tmp_path):
     """How many threads there are before anybody asks, and what requests did besides computing."""
     words = [sys.executable, "-m", "tests.runtime.watched_requests", protocol, store, str(tmp_path / "kill")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.splitlines()
 
