@@ -165,9 +165,13 @@ class RedisStore:
         What cannot be written now is written when the store answers again.
         """
         self.stop()
-        self._unwritten = change
-        self.follow()
-        return self._write_kill(change)
+        try:
+            self.follow()
+            return self._write_kill(change)
+        except BaseException:
+            # Not earlier: the keeper's thread would write it a second time, and so undo an arm that came in between.
+            self._unwritten = change
+            raise
 
     def workers(self) -> tuple[Worker, ...]:
         """Everybody who reports; who has been silent for a minute is forgotten."""
