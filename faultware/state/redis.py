@@ -170,7 +170,8 @@ class RedisStore:
             return self._write_kill(change)
         except BaseException:
             # Not earlier: the keeper's thread would write it a second time, and so undo an arm that came in between.
-            self._unwritten = change
+            if self._is_stopped:  # else the bit is there
+                self._unwritten = change
             raise
 
     def workers(self) -> tuple[Worker, ...]:

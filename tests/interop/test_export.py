@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -293,7 +294,6 @@ def test_a_pattern_that_envoy_would_not_load_by_itself_is_told(length, remarks):
 
 @given(matches())
 def test_the_steps_of_a_pattern_are_those_of_re2(match):
-    re2 = pytest.importorskip("re2")
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     for document in export_envoy([Rule("a", match, percentage=1, abort=Abort(503))]).documents:

@@ -285,6 +285,35 @@ def test_a_kill_is_obeyed_before_anything_is_asked(open_redis, monkeypatch):
     assert store.signal[0] & KILLED
 
 
+def test_the_keeper_does_not_write_down_a_kill_that_is_just_being_written(open_redis, monkeypatch):
+    store, kills = open_redis(), []
+    store.read()
+    write = store._write
+
+    def interrupted(*words, is_kill=False):
+        kills.append(is_kill)
+        if kills == [True]:
+            store.ask()
+        return write(*words, is_kill=is_kill)
+
+    monkeypatch.setattr(store, "_write", interrupted)
+    store.kill(killed)
+    store.update(armed)
+    store.ask()
+    assert kills == [True, False]
+    assert not store.read().killed
+
+
+def test_a_kill_that_was_told_to_a_store_full_of_nonsense_is_not_told_again(open_redis):
+    store = open_redis()
+    store.read()
+    store.client().hset(store._keys[0], "state", b"nonsense")
+    with pytest.raises(StoreError):
+        store.kill(killed)
+    assert store.client().hget(store._keys[0], "killed") == b"1"
+    assert store._unwritten is None
+
+
 def test_an_old_message_of_a_kill_does_not_stop_what_was_armed_since(open_redis, monkeypatch):
     store = open_redis()
     store.kill(killed)
