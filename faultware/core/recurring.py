@@ -60,17 +60,6 @@ class Recurring:
         if self.mtbf_seconds < LEAST_SECONDS:
             raise RuleError(f"{self.mtbf_seconds:g} seconds are too short", where="mtbf", hint="at least 10s")
 
-    @property
-    def hours_per_day(self) -> float:
-        """How long the window is open, on a day on which it opens."""
-        begin, end = _minutes(self.start), _minutes(self.end)
-        return ((end - begin) % (24 * 60) or 24 * 60) / 60
-
-    @property
-    def expected_per_day(self) -> float:
-        """How many to expect on a day on which the window opens."""
-        return min(self.hours_per_day * 3600 / max(self.mtbf_seconds, self.min_gap_seconds), float(self.max_per_day))
-
     def next_after(self, now: float, draw: float, zone: tzinfo) -> float | None:
         """The next time, as seconds since the epoch; None: there is none in the next year.
 

@@ -7,7 +7,7 @@ bytes stand for it: `in_bytes` and `in_text` lead from the one to the other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.comparing import Group
@@ -133,8 +133,3 @@ def in_text(text: str) -> str | None:
 def placed(error: RuleError, node: Node) -> RuleError:
     """An error of a rule, in the words of the place it came from."""
     return node.wrong(error.message, error.hint)
-
-
-def without_case(condition: TextMatch) -> TextMatch:
-    """The same condition without regard to case."""
-    return condition if condition.kind == "regex" else replace(condition, ignore_case=True)

@@ -48,7 +48,6 @@ def test_every_time_lies_in_an_open_window_and_not_in_the_past(hours, draw, star
 
 def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens():
     recurring = Recurring(HOUR, start="22:00", end="02:00", days=("fri",))
-    assert recurring.hours_per_day == 4
     assert recurring.is_open(at("2026-11-28 01:00"), UTC)
     assert not recurring.is_open(at("2026-11-27 01:00"), UTC)
     assert not recurring.is_open(at("2026-11-28 02:00"), UTC)
@@ -56,7 +55,6 @@ def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens():
 
 def test_a_window_that_ends_as_it_begins_never_closes():
     recurring = Recurring(HOUR, start="00:00", end="00:00", days=WEEKDAYS)
-    assert recurring.hours_per_day == 24
     assert all(recurring.is_open(at("2026-11-25 00:00") + hour * HOUR, UTC) for hour in range(48))
 
 
@@ -83,12 +81,6 @@ def test_the_mean_time_between_failures_is_the_mean_and_no_rhythm():
         now = due
     assert (now - begin) / 2000 == pytest.approx(2 * HOUR, rel=0.1)
     assert sum(gap < HOUR for gap in gaps) / 2000 == pytest.approx(1 - 2.718281828**-0.5, abs=0.05)
-
-
-def test_how_many_to_expect_is_said_in_numbers():
-    assert Recurring(2 * HOUR, max_per_day=10).expected_per_day == 3
-    assert Recurring(2 * HOUR, max_per_day=1).expected_per_day == 1
-    assert Recurring(2 * HOUR, min_gap_seconds=6 * HOUR, max_per_day=10).expected_per_day == 1
 
 
 def test_it_is_leashed_and_keeps_office_hours_unless_somebody_says_otherwise():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from faultware.runtime import injector
+from faultware.runtime import build, injector
 from tests.conftest import let_threads_end
 from tests.runtime.kit import Heard, StillRefresher, Time
 
@@ -10,6 +12,13 @@ from tests.runtime.kit import Heard, StillRefresher, Time
 @pytest.fixture
 def time():
     return Time()
+
+
+@pytest.fixture
+def built_time(time, monkeypatch):
+    """The same in everything that `build` makes."""
+    monkeypatch.setattr(build, "time", SimpleNamespace(monotonic=time.clocks.monotonic, time=time.clocks.wall))
+    return time
 
 
 @pytest.fixture

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from prometheus_client import CollectorRegistry
 
 from faultware.core.request import Request
 from faultware.runtime import build
-from faultware.runtime import injector as injectors
 from faultware.runtime.signed import NAME, SignedRequests
 from faultware.signing import HEADER, check_errand, sign, sign_baggage
-from tests.runtime.kit import BEGIN, StillRefresher, Time
+from tests.runtime.kit import BEGIN
 
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER_KEY = "fedcba9876543210fedcba9876543210"
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch):
-    monkeypatch.setattr(injectors, "Refresher", StillRefresher)
+pytestmark = pytest.mark.usefixtures("still")
 
 
 @pytest.fixture
-def time(monkeypatch):
-    time = Time()
-    monkeypatch.setattr(build, "time", SimpleNamespace(monotonic=time.clocks.monotonic, time=time.clocks.wall))
-    return time
+def time(built_time):
+    return built_time
 
 
 @pytest.fixture

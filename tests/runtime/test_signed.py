@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -12,24 +10,19 @@ from faultware.core.matching import PathMatch
 from faultware.core.request import Request
 from faultware.core.ruleset import RuleSet
 from faultware.runtime import build
-from faultware.runtime import injector as injectors
 from faultware.runtime.signed import MAX_NONCES, NAME, SignedRequests
 from faultware.signing import HEADER, sign
-from tests.runtime.kit import BEGIN, StillRefresher, Time
+from tests.runtime.kit import BEGIN
 
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch):
-    monkeypatch.setattr(injectors, "Refresher", StillRefresher)
+pytestmark = pytest.mark.usefixtures("still")
 
 
 @pytest.fixture
-def time(monkeypatch):
-    time = Time()
-    monkeypatch.setattr(build, "time", SimpleNamespace(monotonic=time.clocks.monotonic, time=time.clocks.wall))
-    return time
+def time(built_time):
+    return built_time
 
 
 @pytest.fixture
