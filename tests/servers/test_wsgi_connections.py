@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -227,6 +228,15 @@ def test_a_kill_lets_a_throttled_response_go_at_once(kind):
         assert "Traceback" not in server.log
 
 
+def holds_a_duplicate(pid: int) -> bool:
+    try:
+        links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:  # one of them was closed meanwhile
+        return False
+    sockets = [link for link in links if link.startswith("socket:")]
+    return len(sockets) > len(set(sockets))
+
+
 @pytest.mark.parametrize("kind", [kind for kind in FINISHABLE if kind != "gunicorn-sync"])
 def test_a_client_that_leaves_a_response_that_stalls_ends_it(kind):
     # Far longer than anybody waits here: only the client's leaving can end it.
@@ -236,7 +246,7 @@ def test_a_client_that_leaves_a_response_that_stalls_ends_it(kind):
             connection.recv(65536)
             eventually(lambda: server.status()["active_faults"] == 1, "the response stalls")
             if kind == "cheroot":  # where the connection is looked for only after a while
-                time.sleep(0.5)
+                eventually(lambda: holds_a_duplicate(server.process.pid), "the connection is watched")
         eventually(lambda: "closed left" in server.log, "the application's iterable is closed")
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
         assert "Traceback" not in server.log
