@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 # Long enough for a machine that does something else at the same time: tests wait for conditions, not for times.
 PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 15.0
+# For a fault that only what is tested can end: far longer than anybody waits.
+ENDLESS = {"FAULTWARE_MAX_DELAY": "10m"}
 # Runs a program that is asked to stop when this process ends, however it ends (prctl(2), Linux).
 TETHERED = """
 import ctypes, os, signal, sys

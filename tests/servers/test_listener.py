@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.servers.harness import PATIENCE_SECONDS, SERVERS, TOKEN, eventually, free_port, serve
+from tests.servers.harness import ENDLESS, PATIENCE_SECONDS, SERVERS, TOKEN, eventually, free_port, serve
 
 pytestmark = pytest.mark.server
 
@@ -101,9 +101,9 @@ def test_a_service_whose_every_thread_is_held_is_killed_all_the_same(kind, tmp_p
 
 def test_an_event_loop_that_is_blocked_does_not_keep_the_kill_away(tmp_path):
     path = tmp_path / "chaos.sock"
-    settings = {"FAULTWARE_CONTROL_LISTEN": f"unix:{path}", "FAULTWARE_RULES": "/pay 100% block 50s"}
+    settings = {"FAULTWARE_CONTROL_LISTEN": f"unix:{path}", "FAULTWARE_RULES": "/pay 100% block 10m"}
     with (
-        serve("uvicorn", {**settings, "FAULTWARE_ALLOW_INSTANCE_FAULTS": "true"}) as server,
+        serve("uvicorn", {**settings, **ENDLESS, "FAULTWARE_ALLOW_INSTANCE_FAULTS": "true"}) as server,
         ThreadPoolExecutor() as pool,
     ):
         eventually(lambda: answers(path), "the endpoint on its socket")

@@ -16,7 +16,7 @@ from faultware.config.storeurl import read_redis_url
 from faultware.state.redis import RedisStore
 from tests.redis_server import redis_server
 from tests.servers.cable import Cable
-from tests.servers.harness import ROOT, TOKEN, ask_every_worker, environment, eventually, serve
+from tests.servers.harness import ENDLESS, ROOT, TOKEN, ask_every_worker, environment, eventually, serve
 
 pytestmark = pytest.mark.server
 
@@ -180,7 +180,7 @@ def test_redis_dies_while_faults_are_armed_and_the_operator_kills_by_file(tmp_pa
 def test_what_is_held_is_released_by_a_kill_from_elsewhere_however_the_process_was_made(kind, tmp_path):
     """Greenlets, forks of a process that had opened the store, and another event loop."""
     with redis_server(tmp_path) as redis:
-        settings = {"FAULTWARE_RULES": "/slow 100% delay 30s as slow", "FAULTWARE_STORE": redis.url()}
+        settings = {**ENDLESS, "FAULTWARE_RULES": "/slow 100% delay 10m as slow", "FAULTWARE_STORE": redis.url()}
         with serve(kind, settings) as server:
             workers = 4 if "4" in kind else 1
             ask_every_worker(server, workers)

@@ -12,7 +12,7 @@ import pytest
 
 from faultware.core.faults import Garbage, PartialHead
 from tests.servers.bodies_app import BODY, SIZE
-from tests.servers.harness import Server, eventually, serve
+from tests.servers.harness import ENDLESS, Server, eventually, serve
 from tests.servers.wire import Wire, pipelined, request
 
 pytestmark = pytest.mark.server
@@ -239,8 +239,7 @@ def holds_a_duplicate(pid: int) -> bool:
 
 @pytest.mark.parametrize("kind", [kind for kind in FINISHABLE if kind != "gunicorn-sync"])
 def test_a_client_that_leaves_a_response_that_stalls_ends_it(kind):
-    # Far longer than anybody waits here: only the client's leaving can end it.
-    with serving(kind, {"/stall": "stall 1MB duration=10m"}, FAULTWARE_MAX_DELAY="10m") as server:
+    with serving(kind, {"/stall": "stall 1MB duration=10m"}, **ENDLESS) as server:
         with server.connect() as connection:
             connection.sendall(request("GET", "/stall/big?left", connection="close"))
             connection.recv(65536)
