@@ -133,7 +133,8 @@ def _root(data: object, where: str) -> dict[str, object]:
         case list():
             return {"rules": cast("Any", data)}
         case _:
-            raise SettingsError(f"{shown(data)} is not a mapping", where=where, hint="rules: and settings stand here")
+            # Not shown: it may be a secret behind which a colon is missing.
+            raise SettingsError("this is not a mapping", where=where, hint="rules: and settings stand here")
 
 
 def _unfolded(data: dict[str, object], where: str) -> dict[str, object]:

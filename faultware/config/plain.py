@@ -103,7 +103,8 @@ def _problem(value: object, *, nulls: bool) -> tuple[str, str] | None:
         case str():
             return ("half of a character is no text", "write whole characters") if holds_surrogates(value) else None
         case int():
-            return None if -MAX_INTEGER <= value < MAX_INTEGER else (f"{shown(value)} is too large", "64 bits at most")
+            # Not shown: it may be a token of digits that nobody quoted.
+            return None if -MAX_INTEGER <= value < MAX_INTEGER else ("this number is too large", "64 bits at most")
         case float():
             return None if math.isfinite(value) else (f"{shown(value)} is not a number", "write a finite number")
         case _:
@@ -124,12 +125,12 @@ def _no_constant(name: str) -> NoReturn:
 
 def _integer(digits: str) -> int:
     if len(digits) > 20:
-        raise RuleError(f"a number of {len(digits)} digits is too large", hint="64 bits at most")
+        raise RuleError("this number is too large", hint="64 bits at most")
     return int(digits)
 
 
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise RuleError(f"{shown(digits)} is too large", hint="write a finite number")
+        raise RuleError("this number is too large", hint="write a finite number")
     return value

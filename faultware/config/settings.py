@@ -380,8 +380,11 @@ def _read_secret_file(
         if path is not None:
             given[name], labels[name] = read(path), label
     except (RuleError, SettingsError) as error:
+        text = str(given.pop(file))
+        if error.where == text and "/" not in text and len(text) >= tokens.LEAST_TOKEN:
+            # It may be the secret itself.
+            error = SettingsError(error.message, hint=error.hint or "the path of a file that holds it")
         mistakes.append(seen_from(error, label, SettingsError))
-        del given[file]
 
 
 def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationError:

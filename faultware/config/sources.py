@@ -80,7 +80,9 @@ def variables_source(
 def _hint(variable: str, names: Iterable[str]) -> str:
     # Some tools write nested names with two underscores; there are none here.
     word = variable.removeprefix(PREFIX).partition("__")[0]
-    best = nearest(word, [name.upper() for name in names])
+    known = [name.upper() for name in names]
+    # Half of a name: TOKEN is CONTROL_TOKEN, however much STORE looks like it.
+    best = nearest(word, [name for name in known if word in name.split("_")], 0) or nearest(word, known)
     return f"did you mean {PREFIX}{best}?" if best else f"{PREFIX} and one of {', '.join(names).upper()}"
 
 

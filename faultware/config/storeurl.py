@@ -1,6 +1,7 @@
 """Reads the URL of a store that is reached over the network. Loads no client, asks nobody.
 
-A URL may hold a password: no error, no `repr` and no log repeats any part of it but its host names.
+A URL may hold a password: no `repr` and no log repeats any part of it but its host names, and an error not even them,
+since a password may stand in their place: `redis://user:password` without a host, or one that holds a `/`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _URL: Final = re.compile(
     r"(?P<scheme>rediss?)(?:\+(?P<kind>sentinel|cluster))?://"
-    r"(?:(?P<user>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
+    r"(?:(?P<user>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)(?P<path>/[^@?#]*)?(?:\?(?P<query>[^@#]*))?",
     re.ASCII,
 )
 _HOST: Final = re.compile(
@@ -106,10 +107,10 @@ def read_redis_url(text: str) -> RedisUrl:
 def _host(text: str, port: int) -> tuple[str, int]:
     found = _HOST.fullmatch(text)
     if found is None:
-        raise RuleError(f"{shown(text)} is not a host" if text else "a host is missing", hint="such as redis:6379")
+        raise RuleError("this is not a host" if text else "a host is missing", hint="such as redis:6379")
     number = int(found["port"] or port)
     if not 0 < number < 2**16:
-        raise RuleError(f"{number} is not a port", hint="1 to 65535")
+        raise RuleError("the port is not possible", hint="1 to 65535")
     return found["six"] or found["name"], number
 
 

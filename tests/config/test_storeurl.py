@@ -43,7 +43,21 @@ def test_settings_show_a_store_without_what_is_secret():
 
 
 @pytest.mark.parametrize(
-    "text", ["redis://u:s3cret@", "redis://:s3cret@h/x", "redis://:s3cret@h@i", "redis+x://:s3cret@h"]
+    "text",
+    [
+        "redis://u:s3cret@",
+        "redis://:s3cret@h/x",
+        "redis://:s3cret@h@i",
+        "redis+x://:s3cret@h",
+        "redis://:s3cret/x@h/0",
+        "redis://:s3cret?x@h/0",
+        "redis://:x@s3cret@h",
+        "redis://:x@y/s3cret@h/0",
+        "redis://:x/s3cret@h/0",
+        "redis://h?s3cret@h",
+        "redis://user:s3cret",
+        "redis://:s3cret",
+    ],
 )
 def test_no_error_repeats_a_password(text):
     with pytest.raises(SettingsError) as caught:
