@@ -112,7 +112,10 @@ SERVERS = {
     "hypercorn-trio": Kind("asgi", _hypercorn, ("--worker-class", "trio")),
     "granian": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws")),
     "granian-ws": Kind("asgi", _granian, ("--interface", "asgi", "--ws")),
-    "granian-4": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws", "--workers", "4")),
+    # A worker that is told to stop while it starts does not hear it, and granian waits for it without end.
+    "granian-4": Kind(
+        "asgi", _granian, ("--interface", "asgi", "--no-ws", "--workers", "4", "--workers-kill-timeout", "1")
+    ),
     "daphne": Kind("asgi", _daphne),
     "gunicorn-asgi": Kind("asgi", _gunicorn, ("-k", "asgi")),
     "gunicorn-uvicorn": Kind("asgi", _gunicorn, ("-k", "uvicorn_worker.UvicornWorker")),
@@ -241,9 +244,21 @@ def environment(settings: Mapping[str, str], *paths: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
+    """A port that nobody else is given in the next minute, and that a server may take.
+
+    The end of a connection that was closed first stays in TIME_WAIT: the system hands such a port to nobody who asks
+    for any (Linux), and lets a socket with SO_REUSEADDR, which all servers set, listen there.
+    """
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        probe.listen(1)
+        port = probe.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = probe.accept()
+            accepted.close()
+            client.recv(1)
+    return port
 
 
 def launch(kind: str, settings: Mapping[str, str], *more: str, app: str = "", cwd: Path = ROOT) -> Server:
@@ -282,7 +297,7 @@ def serve(kind: str, settings: Mapping[str, str], *more: str, app: str = "", cwd
         server = launch(kind, settings, *more, app=app, cwd=cwd)
         if _answers(server):
             break
-        # Between the choice of a port and its use somebody else may have taken it.
+        # Where a port does not stay free for who asked for it, somebody else may have taken it.
         log = server.stop()
         if attempt == 2 or "in use" not in log.lower():
             pytest.fail(f"{kind} did not start:\n{log[-4000:]}")
