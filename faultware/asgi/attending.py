@@ -13,9 +13,11 @@ from faultware.asgi.carrying import carrying
 from faultware.asgi.control import answer, decline
 from faultware.asgi.glancing import is_free_of
 from faultware.asgi.measuring import measured, pulse
+from faultware.asgi.nesting import decided
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.selftest import attempt
 from faultware.asgi.websocket import Handshake, inject_websocket
+from faultware.runtime.nesting import NESTING
 from faultware.runtime.routing import folds_methods, mount_of, route_of
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ class Attendant:
         plan = request = None
         if candidates:
             scope[_DECIDED] = True
+            app = decided(app) if NESTING.is_possible else app
             first = candidates[0]
             if first.is_simple and injector.is_plain and len(candidates) == 1 and scope["method"] != "OPTIONS":
                 try:

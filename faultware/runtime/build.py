@@ -20,6 +20,7 @@ from faultware.runtime.exceptions import Exceptions
 from faultware.runtime.foreign import ForeignFile
 from faultware.runtime.guard import Watch
 from faultware.runtime.injector import Injector
+from faultware.runtime.nesting import NESTING
 from faultware.runtime.servers import running
 from faultware.runtime.signed import SignedRequests
 from faultware.runtime.stores import open_store
@@ -185,6 +186,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
     foreign.announce()
     _announce(settings, injector)
+    NESTING.add(protocol)
     return Service(settings, injector, events, watch)
 
 

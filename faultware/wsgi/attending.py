@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from faultware.runtime.nesting import NESTING
 from faultware.runtime.routing import folds_methods, route_of
 from faultware.wsgi.acting import Act
 from faultware.wsgi.carrying import carrying
 from faultware.wsgi.control import answer
 from faultware.wsgi.measuring import measured
-from faultware.wsgi.requests import EnvironRequest, path_info
+from faultware.wsgi.requests import EnvironRequest, is_decided_outside, path_info
 from faultware.wsgi.selftest import attempt
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Attendant:
                 injector.failed("decide", error)
         if not candidates and not view.is_measured:
             return app(environ, start_response)
-        is_decided = _DECIDED in environ
+        is_decided = _DECIDED in environ or (NESTING.is_possible and is_decided_outside(environ))
         chosen: tuple[Plan, EnvironRequest] | None = None
         if candidates and not is_decided:
             environ[_DECIDED] = True

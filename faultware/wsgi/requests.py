@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from faultware.core.request import SENT_AS_IT_IS, Request, path_of
+from faultware.runtime import nesting
 from faultware.runtime.view import environ_key
 
 if TYPE_CHECKING:
@@ -92,3 +93,8 @@ def path_info(environ: WSGIEnvironment) -> str:
     """PATH_INFO, whose bytes stand in it as Latin-1, read as UTF-8. SCRIPT_NAME is no part of what is routed by."""
     path: str = environ.get("PATH_INFO", "")
     return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def is_decided_outside(environ: WSGIEnvironment) -> bool:
+    """Whether an ASGI middleware around this application has decided for the request."""
+    return nesting.is_decided(environ["REQUEST_METHOD"], path_info(environ))

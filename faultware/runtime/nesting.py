@@ -1,0 +1,51 @@
+"""Keeps a request from being decided for twice where an ASGI application calls a WSGI one, and both are wrapped.
+
+Within one protocol the outer middleware leaves a mark in the scope or the environment. What calls WSGI under ASGI
+(Starlette's and a2wsgi's `WSGIMiddleware`, asgiref's `WsgiToAsgi`) makes an environment of its own, in a thread of its
+own, but in a copy of the context: so the mark is left there. Where only one protocol is wrapped, nobody pays for it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+# Method and path of the request that was decided for.
+_decided: Final[ContextVar[tuple[str, str] | None]] = ContextVar("faultware_decided", default=None)
+
+
+class Nesting:
+    """Which protocols have a middleware in this process."""
+
+    __slots__ = ("_protocols", "is_possible")
+
+    def __init__(self) -> None:
+        self._protocols: set[str] = set()
+        self.is_possible = False
+
+    def add(self, protocol: str) -> None:
+        """A middleware for a protocol was made."""
+        self._protocols.add(protocol)
+        self.is_possible = {"asgi", "wsgi"} <= self._protocols
+
+
+NESTING: Final = Nesting()
+
+
+def enter(method: str, path: str) -> Token[tuple[str, str] | None]:
+    """From here on, in this context and those that are copied from it, this request has been decided for."""
+    return _decided.set((method, path))
+
+
+def leave(token: Token[tuple[str, str] | None]) -> None:
+    """The request is over."""
+    _decided.reset(token)
+
+
+def is_decided(method: str, path: str) -> bool:
+    """Whether a request that arrives here is one that was decided for; its path may lack a mount prefix."""
+    outer = _decided.get()
+    return outer is not None and outer[0] == method and outer[1].endswith(path)
