@@ -192,7 +192,7 @@ def fault_words(fault: Fault) -> str | None:
         case Abort():
             return f"abort grpc={fault.grpc_status}" if fault == Abort(grpc_status=fault.grpc_status) else None
         case Raise():
-            return f"raise {fault.exception}"
+            return None if fault.exception in _SIGNS else f"raise {fault.exception}"
         case Hang():
             return "hang" if fault.duration_seconds is None else f"hang {duration(fault.duration_seconds)}"
         case _:
@@ -207,18 +207,22 @@ def _form_words(fault: Fault) -> str | None:
             continue
         match form.kind:
             case Lines(sign):
+                if not sign and any(name.startswith(("+", "-")) for name, _ in value):
+                    return None
                 words += [f"{sign}{name}={text}" for name, text in value]
             case Names(sign):
                 words += [f"{sign}{name}" for name in value]
             case _:
                 text = value if isinstance(form.kind, Json) else str(form.kind.write(value))
-                words.append(text if form.is_first else f"{form.key}={text}")
-    is_plain = all(_PLAIN.fullmatch(word) and word not in _SIGNS for word in words)
-    return " ".join(words) if is_plain else None
+                has_key = not form.is_first or _MISREAD.fullmatch(text) or text in _SIGNS
+                words.append(f"{form.key}={text}" if has_key else text)
+    return " ".join(words) if all(map(_PLAIN.fullmatch, words)) else None
 
 
 # Words that mean something behind a fault.
 _SIGNS = frozenset({"+", "|", "or", "for", "as"})
+# What a value without its key would be taken for: an option, a weight, or the arrow that is refused anywhere in a rule.
+_MISREAD = re.compile(r"[a-z_]+=.*|\*[0-9]+|->", re.DOTALL)
 
 
 def _range_words(low: float, high: float) -> str:

@@ -9,7 +9,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from faultware import Abort, Delay, Hang, Match, PathMatch, Raise, Rule, RuleError, TextMatch
+from faultware import (
+    Abort,
+    Choice,
+    Delay,
+    Hang,
+    Match,
+    PathMatch,
+    Raise,
+    ReplaceBody,
+    RequestHeaders,
+    ResponseHeaders,
+    Rule,
+    RuleError,
+    TextMatch,
+)
 from faultware.config.documents import load_json, read_rules, read_text, rules_schema
 from faultware.config.oneline import parse_rules
 from faultware.config.quantities import parse_duration, parse_percentage, read_percentage
@@ -103,6 +117,20 @@ def test_texts_of_any_letters_read_back(path, key, value, host):
         Rule("a", percentage=1, abort=Abort(503, body=b"\xff\x00")),
         Rule("a", percentage=1, abort=Abort(503, body={"message": None})),
         Rule("a", percentage=1, delay=Delay(0), raise_=Raise("x.Y-1")),
+        *(Rule("a", Match("/a"), percentage=1, raise_=Raise(name)) for name in ("for", "or", "as")),
+        Rule("a", Match("/a"), percentage=1, choose=[Choice(1, Raise("or")), Choice(2, Hang())]),
+        *(
+            Rule("a", Match("/a"), percentage=1, replace_body=ReplaceBody(text))
+            for text in ("", "a=b", "A=b", "text=x", "content_type=x", "merge_patch={}", "*3", "->", "+", "for", "|")
+        ),
+        *(
+            Rule("a", Match("/a"), percentage=1, response_headers=ResponseHeaders(set={name: "1"}, add={name: "2"}))
+            for name in ("+a", "-a", "+", "a+b")
+        ),
+        *(
+            Rule("a", Match("/a"), percentage=1, request_headers=RequestHeaders(set={name: "1"}, remove=[name]))
+            for name in ("+a", "-a", "-")
+        ),
     ],
     ids=str,
 )
