@@ -16,7 +16,7 @@ from faultware.asgi.transport import disconnect
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Message, Scope
     from starlette.types import Send as Sender
@@ -66,14 +66,18 @@ class Shaper:
         self._injector = injector
         self._injections = injections
         self._request = request
-        self._chain = chain
+        # None: everything passes by.
+        self._chain: Chain | None = chain
         self._feed = feed
         self._line = line
         self._send = send
         self._marks = marks
         self._may_raise = may_raise or (line is not None and line.raises)
+        # What the application has said, as it came and as stages know it.
         self._message: Message | None = None
+        self._head: Head | None = None
         self._is_started = False
+        self._is_raw = False
         self._is_released = False
         self._is_complete = False
         self.is_cut = False
@@ -95,9 +99,9 @@ class Shaper:
 
     async def release(self) -> None:
         """Let go what is held back, and hold nothing up any more."""
-        if not (self._is_released or self._is_complete or self.is_cut):
+        if self._chain is not None and not (self._is_released or self._is_complete or self.is_cut):
             self._is_released = True
-            await self._take(self._chain.release())
+            await self._take(self._chain.release)
 
     async def part(self) -> None:
         """Once the application is done, finish a response whose head was written past those around us.
@@ -127,33 +131,51 @@ class Shaper:
         lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
         if self._marks:
             lines.append((MARK, self._marks))
-        await self._take(self._chain.start(Head(message["status"], tuple(lines))))
+        self._head = Head(message["status"], tuple(lines))
+        if self._chain is not None:
+            await self._take(self._chain.start, self._head)
 
     async def _body(self, message: Message) -> None:
         if self._feed.is_over:
             await self.release()
-        if not self.is_cut:
-            await self._take(self._chain.feed(bytes(message.get("body", b""))))
+        data = bytes(message.get("body", b""))
+        if self._chain is not None and not self.is_cut:
+            await self._take(self._chain.feed, data)
+        elif data and not self.is_cut:
+            await self._send_piece(data)
         if message.get("more_body", False) or self.is_cut:
             return
-        await self._take(self._chain.finish())
+        if self._chain is not None:
+            await self._take(self._chain.finish)
         if not self.is_cut:
             self._is_complete = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _take(self, effects: Effects) -> None:
-        for effect in effects:
+    async def _take(self, step: Callable[..., Effects], *given: object) -> None:
+        """Take the effects of a step up to the end, the kill of the switch, or the end of the connection."""
+        effects: Effects | None = None
+        while True:
+            try:
+                effects = effects or step(*given)
+                effect = next(effects, None)
+            except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+                self._injector.failed("act", error)
+                await self._do_without()
+                return
             match effect:
+                case None:
+                    return
                 case Start(head):
                     await self._send_head(head)
                 case Send(data):
-                    await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                    await self._send_piece(data)
                 case Wait(until):
                     await self._feed.pause(until)
                     if self._feed.is_over:
                         await self.release()
                         return
                 case Raw(data):
+                    self._is_raw = True
                     if self._line is not None:
                         await self._line.write(data)
                 case Cut(by):
@@ -161,6 +183,17 @@ class Shaper:
                     return
                 case _ as unknown:
                     assert_never(unknown)
+
+    async def _do_without(self) -> None:
+        """A stage has failed: let go what is held back, if that can be had, and let pass what follows."""
+        chain, self._chain = self._chain, None
+        if chain is not None and not self._is_released:
+            self._is_released = True
+            await self._take(chain.release)
+        if self._is_raw:  # the server does not know of this response, and nobody else can finish it
+            await self._cut("fin")
+        elif self._head is not None and not self._is_started:
+            await self._send_head(self._head)
 
     async def _cut(self, by: By) -> None:
         if self._line is None:  # what cuts is never planned without one
@@ -177,6 +210,9 @@ class Shaper:
         self._is_started = True
         lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in head.headers]
         await self._send({**(self._message or {}), "status": head.status, "headers": lines})
+
+    async def _send_piece(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 class Paced:

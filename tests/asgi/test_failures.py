@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ import pytest
 
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
-from faultware.errors import SettingsError, StoreError
+from faultware.core.shaping.chain import Chain
+from faultware.core.shaping.effects import Raw, Start, Wait
+from faultware.errors import InjectedDisconnect, SettingsError, StoreError
 from faultware.telemetry.events import FaultInjected
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
@@ -103,6 +106,81 @@ def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(time, monkeypatch
         assert application.runs == 1
         assert dict(app._injector.internal_errors) == {"decide": 1}
         assert app._injector.active_faults == 0
+
+    time.run(main)
+
+
+class Failing(Chain):
+    """Fails at one of its calls, and again when it is asked for what it holds, or not.
+
+    Args:
+        at: Which call of `start`, `feed` or `finish`, from 0.
+        again: Whether the release fails, too.
+        first: What comes of the start.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, at, again, first, clock) -> None:
+        super().__init__([], clock)
+        self.at = at
+        self.again = again
+        self.first = first
+        self.calls = itertools.count()
+
+    def _taken(self, effects):
+        if next(self.calls) == self.at:
+            raise RuntimeError("a bug of ours")
+        yield from effects
+
+    def start(self, head):
+        return self._taken([Wait(self._clock() + 1), Start(head)] if self.first is None else self.first)
+
+    def feed(self, data):
+        return self._taken(super().feed(data))
+
+    def finish(self):
+        return self._taken(super().finish())
+
+    def release(self):
+        if self.again:
+            raise RuntimeError("another bug of ours")
+        return iter(())
+
+
+async def in_pieces(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one ", b"two ", b"three"):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("at", range(6))
+def test_a_failure_in_what_shapes_a_response_is_counted_and_the_response_passes(time, monkeypatch, at, again):
+    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(at, again, None, given[-1]))
+
+    async def main():
+        app = wrapped(in_pieces, "/pay 100% throttle 1B/s as r", time)
+        exchange = await ask(app, "/pay")
+        pieces = [b"one ", b"two ", b"three"]
+        if 1 <= at <= 3:
+            del pieces[at - 1]  # what it was fed is lost with it
+        assert (exchange.status, exchange.body, exchange.mark) == (200, b"".join(pieces), "r;throttle")
+        assert app._injector.internal_errors == {"act": 1 + again}
+        assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
+
+    time.run(main)
+
+
+def test_a_failure_behind_a_head_that_was_written_past_the_server_ends_the_connection(time, monkeypatch):
+    raw = [Raw(b"HTTP/1.1 200 OK\r\n")]
+    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(1, False, raw, given[-1]))
+
+    async def main():
+        app = wrapped(in_pieces, "/pay 100% malformed_chunk as r", time)
+        with pytest.raises(InjectedDisconnect):
+            await ask(app, "/pay", client="testclient")
+        assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
 
     time.run(main)
 
