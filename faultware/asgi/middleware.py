@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from faultware.asgi.glancing import is_free_of
-from faultware.errors import ConfigurationError
+from faultware.errors import FaultwareError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -32,8 +32,8 @@ class FaultMiddleware:
     app = FaultMiddleware(app, rules="/payments 10% abort 503")
     ```
 
-    A mistake in the configuration makes the lifespan start-up fail with a message that names it; under a server
-    without lifespan every request is answered with 500.
+    A mistake in the configuration, or an extra that is not installed, makes the lifespan start-up fail with a message
+    that names it; under a server without lifespan every request is answered with 500.
 
     Args:
         app: The application; kept as `.app`.
@@ -52,7 +52,7 @@ class FaultMiddleware:
 
         try:
             service = build(options, "asgi")
-        except ConfigurationError as error:
+        except FaultwareError as error:
             self._refusal = f"faultware is misconfigured: {error}"
             _log.critical("%s", self._refusal)
             return

@@ -128,6 +128,8 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
 
     Raises:
         ConfigurationError: Something cannot be used; the service must not start.
+        MissingExtraError: Something needs an extra that is not installed; nor must it start then.
+        StoreError: What the store holds cannot be read any more.
     """
     # pydantic-settings loads asyncio and takes longer than all the rest: not before somebody builds a middleware.
     from faultware.config.guardlines import read_guards  # noqa: PLC0415

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from faultware.errors import ConfigurationError
+from faultware.errors import FaultwareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,7 @@ class FaultMiddleware:
 
     Raises:
         ConfigurationError: Something in the configuration cannot be used; WSGI has no other way to refuse to start.
+        MissingExtraError: Something in it needs an extra that is not installed.
     """
 
     def __init__(self, app: WSGIApplication, **options: Unpack[Options]) -> None:
@@ -45,7 +46,7 @@ class FaultMiddleware:
 
         try:
             service = build(options, "wsgi")
-        except ConfigurationError as error:
+        except FaultwareError as error:
             # Whoever starts the service reads what is wrong, and not the way to where it was found.
             _log.critical("faultware is misconfigured: %s", error)
             raise error.with_traceback(None) from None

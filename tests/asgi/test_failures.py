@@ -53,6 +53,20 @@ def test_a_mistake_fails_the_start_up_with_a_message_that_names_it(time):
     time.run(main)
 
 
+def test_an_extra_that_is_not_installed_fails_the_start_up_with_the_command_that_installs_it(time, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    async def main():
+        app = wrapped(Application(), "/pay 10% abort 503", time, store="redis://127.0.0.1:6379/0")
+        (message,) = await exchanged(app, {"type": "lifespan"}, {"type": "lifespan.startup"})
+        assert message == {
+            "type": "lifespan.startup.failed",
+            "message": "faultware is misconfigured: A store in Redis needs an extra: pip install 'faultware[redis]'",
+        }
+
+    time.run(main)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_a_mistake_answers_500_to_everything_under_a_server_without_lifespan(time, method):
     async def main():

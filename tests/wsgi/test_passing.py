@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from faultware import Abort, Match, Rule
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
-from faultware.errors import ConfigurationError, StoreError
+from faultware.errors import ConfigurationError, MissingExtraError, StoreError
 from tests.clocks import EventTime
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 
@@ -231,6 +231,16 @@ def test_a_mistake_refuses_to_start_with_a_message_and_no_way_to_it():
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
     assert [entry.name for entry in raised.traceback][-1] == "__init__"
+
+
+def test_an_extra_that_is_not_installed_stops_the_start_and_is_logged_with_the_command_that_installs_it(
+    monkeypatch, caplog
+):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(MissingExtraError):
+        wrapped(Application(), "/pay 100% abort 503", store="redis://127.0.0.1:6379/0")
+    (message,) = caplog.messages
+    assert message == "faultware is misconfigured: A store in Redis needs an extra: pip install 'faultware[redis]'"
 
 
 def test_the_middleware_keeps_the_application_as_app():
