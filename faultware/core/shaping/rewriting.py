@@ -34,6 +34,9 @@ class StatusChange(Stage):
             changed = changed.without("content-length", "transfer-encoding")
             if self._status == _RESET_CONTENT:
                 changed = changed.with_line("content-length", "0")
+        elif head.length and is_bodiless(head.status):
+            # A 304 may tell the length of the body that it does not have (RFC 9110, section 8.6).
+            changed = changed.with_length(0)
         yield Start(changed)
 
     def feed(self, data: bytes) -> Effects:

@@ -36,6 +36,14 @@ def test_a_status_without_a_body_loses_it_and_what_frames_it(status, length):
     assert played.head.get("etag") == "1"
 
 
+def test_another_status_promises_no_body_that_a_304_tells_the_length_of():
+    head = head_of(BODY, status=304, headers=[("etag", "1")])
+    played = _play(ReplaceStatus(200), head, pieces=[])
+    assert (played.head.status, played.head.length, played.head.get("etag"), played.body) == (200, 0, "1", b"")
+    played = _play(ReplaceStatus(304), head, pieces=[])
+    assert (played.head.status, played.head.length) == (304, None)
+
+
 def test_headers_are_removed_set_and_added_whatever_their_case():
     head = head_of(headers=[("X-A", "1"), ("x-b", "1"), ("Set-Cookie", "a=1"), ("etag", "1")])
     fault = ResponseHeaders(set={"x-a": "2"}, add=[("set-cookie", "b=2"), ("set-cookie", "c=3")], remove=["ETag"])
