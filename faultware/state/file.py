@@ -124,6 +124,9 @@ class FileStore:
             self._last = after
             # A kill that came meanwhile waits for its turn to be written down, perhaps in vain. It holds all the same.
             self._signal[0] = word(after) | (KILLED if self._signal[_KILLS] != kills else 0)
+            # Asked again: one may have come between the question and the answer, which has undone it then.
+            if self._signal[_KILLS] != kills:
+                self._signal[0] |= KILLED
         self._roster.ring()
         return after
 

@@ -59,8 +59,11 @@ class MemoryStore:
         with self._lock:
             kills, before = self._kills, self.read()
             after = self._snapshot = replace(change(before), version=before.version + 1)
-            # A kill that came meanwhile holds, though it has yet to wait for its turn.
+            # A kill that came meanwhile holds, though it has yet to wait for its turn. Asked twice, since one may come
+            # between the question and the answer.
             self._signal[0] = word(after) | (KILLED if self._kills != kills else 0)
+            if self._kills != kills:
+                self._signal[0] |= KILLED
             return after
 
     def stop(self) -> None:

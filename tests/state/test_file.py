@@ -49,6 +49,38 @@ def test_a_kill_in_another_process_changes_the_signal_here(open_file, directory)
     assert (store.read().killed, store.read().actor) == (True, "another process")
 
 
+class Between:
+    """A signal, just before whose next change somebody else acts."""
+
+    def __init__(self, signal, act):
+        self._signal = signal
+        self._act = act
+
+    def __getitem__(self, index):
+        return self._signal[index]
+
+    def __setitem__(self, index, value):
+        act, self._act = self._act, lambda: None
+        act()
+        self._signal[index] = value
+
+
+@pytest.mark.parametrize("is_memory", [False, True], ids=["file", "memory"])
+def test_a_kill_that_comes_in_the_moment_in_which_somebody_arms_holds(open_file, monkeypatch, is_memory):
+    arming = MemoryStore(INITIAL) if is_memory else open_file()
+    killing = arming if is_memory else open_file()
+    killing.kill(killed)
+    signal = arming.signal
+
+    def stop():
+        monkeypatch.setattr(arming, "_signal", signal)
+        killing.stop()
+
+    monkeypatch.setattr(arming, "_signal", Between(signal, stop))
+    arming.update(armed)
+    assert killing.signal[0] & KILLED
+
+
 def test_a_kill_is_up_even_if_another_process_never_lets_go(open_file, directory, impatient):
     store = open_file()
     with running("hold_turn", directory) as (_process, said):
