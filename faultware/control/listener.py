@@ -76,11 +76,17 @@ class Listener:
                 injector.failed("listen", OSError(complaint))
             return
         if place is not None:
-            self._place = place
             self._complaint = ""
             place.listening.settimeout(_LOOK_SECONDS)
             name = f"faultware-control {self._address}"
-            threading.Thread(target=_accept, args=(weakref.ref(self._control), place), name=name, daemon=True).start()
+            try:
+                threading.Thread(
+                    target=_accept, args=(weakref.ref(self._control), place), name=name, daemon=True
+                ).start()
+            except RuntimeError:  # the system has no thread left; the next time it may, here or in another worker
+                place.close()
+                raise
+            self._place = place
 
     def after_fork(self) -> None:
         """In a forked child: it is the parent that listens."""
@@ -146,7 +152,12 @@ def _accept(control: Callable[[], Control | None], place: Place) -> None:
             continue
         arguments = (answering, connection, _client(connection, peer), connections)
         del answering
-        threading.Thread(target=_serve, args=arguments, name="faultware-control-request", daemon=True).start()
+        try:
+            threading.Thread(target=_serve, args=arguments, name="faultware-control-request", daemon=True).start()
+        except RuntimeError:  # the system has no thread left: just then somebody may have to kill
+            with suppress(Exception):
+                _serve(*arguments)
+        del arguments
 
 
 def _client(connection: socket.socket, peer: object) -> str:

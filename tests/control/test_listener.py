@@ -187,6 +187,43 @@ def test_who_is_slow_is_given_up(monkeypatch):
 # A Unix socket.
 
 
+class ScarceThread(threading.Thread):
+    """Of the threads whose name is `scarce` the system has none left."""
+
+    scarce = ""
+
+    def start(self):
+        if self.name == self.scarce:
+            raise RuntimeError("can't start new thread")
+        super().start()
+
+
+def test_where_no_thread_is_left_for_a_request_it_is_answered_all_the_same(monkeypatch):
+    with listening() as (desk, address, _):
+        monkeypatch.setattr(module.threading, "Thread", ScarceThread)
+        monkeypatch.setattr(ScarceThread, "scarce", "faultware-control-request")
+        assert say(address, b"no request\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+        assert ask(address, "POST", "/_faultware/kill")[0] == 200
+        assert desk.injector.switch.killed
+        monkeypatch.setattr(ScarceThread, "scarce", "")
+        assert ask(address, "GET", "/_faultware/status")[0] == 200
+
+
+def test_where_no_thread_is_left_to_listen_it_is_tried_again(monkeypatch):
+    desk, address = open_desk("/pay 10% abort 503 as pay"), Address("127.0.0.1", free_port())
+    listener = Listener(desk.control, address)
+    monkeypatch.setattr(module.threading, "Thread", ScarceThread)
+    monkeypatch.setattr(ScarceThread, "scarce", f"faultware-control {address}")
+    with pytest.raises(RuntimeError):
+        listener.tend(desk.injector)
+    monkeypatch.setattr(ScarceThread, "scarce", "")
+    listener.tend(desk.injector)
+    try:
+        assert ask(address, "GET", "/_faultware/status")[0] == 200
+    finally:
+        listener.after_fork()
+
+
 def test_a_unix_socket_is_this_users_alone(tmp_path, monkeypatch):
     before = os.umask(0)
     try:
@@ -296,6 +333,9 @@ def test_when_the_service_is_gone_the_socket_is_free_again(monkeypatch):
     address, gone = desk.service.settings.control_listen, weakref.ref(desk.injector)
     desk.injector.tick()
     (thread,) = threads(address)
+    assert ask(address, "GET", "/_faultware/status")[0] == 200
+    for answering in [one for one in threading.enumerate() if one.name == "faultware-control-request"]:
+        answering.join(PATIENCE_SECONDS)
     del desk
     gc.collect()
     assert gone() is None
