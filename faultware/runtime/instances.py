@@ -145,8 +145,8 @@ class Instances:
             rest_at = now + LOOK_SECONDS * share
             while self._clock() < rest_at:
                 pass
-            if share < 1:
-                sleep(LOOK_SECONDS * (1 - share))
+            # Also for no time: under gevent nobody else has a turn before.
+            sleep(LOOK_SECONDS * (1 - share))
 
     def _hold_memory(self, size: int, seconds: float, sleep: Callable[[float], None]) -> None:
         try:

@@ -95,7 +95,8 @@ def test_a_processor_rests_for_the_share_that_is_not_asked_for():
     assert sum(stage.slept) == pytest.approx(7.5, abs=0.5)
     stage.slept.clear()
     stage.run(Cpu(100, 1))
-    assert not stage.slept
+    # Others have their turn all the same, which under gevent they get in no other way.
+    assert (set(stage.slept), len(stage.slept) >= 1 / LOOK_SECONDS - 1) == ({0.0}, True)
 
 
 def test_memory_is_taken_page_by_page_and_given_back():
