@@ -74,6 +74,7 @@ async def inject(
         return
     ahead = ReadAhead(receive)
     done = plan.before
+    act: Act | None = None
     ending: Ending | None = Ending.OVER
     # The wait has no coroutine of its own: ten thousand requests may be held at once, and each costs memory.
     try:
@@ -83,11 +84,10 @@ async def inject(
             for injection in done:
                 if injection.fault.phase is Phase.DELAY:
                     injector.injected(injection, request)
-            if plan.delay_seconds:
-                ending = await hold(injector, plan.delay_seconds, ahead)
+            if done:
+                held = await hold(injector, plan.delay_seconds, ahead) if plan.delay_seconds else Ending.OVER
+                done, ending = _go_on(injector, plan, request, held)
             if ending is Ending.OVER:
-                if done:
-                    done = tuple(one for one in done if one.fault.phase is Phase.DELAY or injector.act(one, request))
                 last = plan.ending
                 if last is not None and last.fault.needs not in _NEEDS_LINE:
                     done = (*done, last)
@@ -98,19 +98,31 @@ async def inject(
                     )
                     ending = await act()
                     done = act.done
-            else:
-                done = tuple(injection for injection in done if injection.fault.phase is Phase.DELAY)
-                for injection in plan.injections:
-                    if injection not in done:
-                        injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
             if ending is Ending.GONE:
                 await farewell(send)
         finally:
-            injector.leave()
+            if act is None:
+                injector.leave()
         if ending in (Ending.OVER, Ending.RELEASED):
             await app(scope, ahead, marked(send, mark(done)) if is_marked and done else send)
     finally:
         ahead.close()
+
+
+def _go_on(injector: Injector, plan: Plan, request: ScopeRequest, ending: Ending) -> tuple[Injections, Ending]:
+    """Behind the delay: harm the process, or withdraw what is off now; what was done so far, and how it goes on."""
+    if ending is Ending.OVER:
+        tried = plan.before
+        done = tuple(one for one in tried if one.fault.phase is Phase.DELAY or injector.act(one, request))
+        if not injector.is_stopped:
+            return done, ending
+        ending = Ending.RELEASED  # in the middle of a block
+    else:
+        done = tried = tuple(one for one in plan.before if one.fault.phase is Phase.DELAY)
+    for injection in plan.injections:
+        if injection not in tried:
+            injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
+    return done, ending
 
 
 async def _end(
@@ -149,7 +161,7 @@ async def _end(
 
 
 class Act:
-    """What needs the request's connection or its response.
+    """What needs the request's connection or its response. The request's place among the active faults is its own now.
 
     Args:
         app: The application.
@@ -257,6 +269,8 @@ class Act:
         receive = stream if pace is None else Paced(stream, pace)
         chain = shape(faults, self._request.method, self._limit, clock)
         if chain is None:
+            if pace is None:
+                stream.leave()
             await self._app(scope, receive, marked(self._send, marks) if marks else self._send)
             return
         may_raise = str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.4"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class Feed:
     """A `receive` for the application, and waits that end when the client leaves or the switch is killed.
 
+    The request's place among the active faults is the feed's, and given back as soon as the switch is killed: nothing
+    is done to the request any more, however long its answer, or its WebSocket, goes on.
+
     Args:
         receive: Where messages come from.
         injector: Its clock is waited by, and its switch releases.
@@ -40,6 +43,7 @@ class Feed:
         "_is_silent",
         "_is_stopped",
         "_is_whole",
+        "_places",
         "_receive",
         "_size",
         "gone",
@@ -56,6 +60,7 @@ class Feed:
         self._is_silent = False
         self._is_stopped = False
         self._end: Message | None = None
+        self._places = [injector.leave]
         self.gone = False
 
     def now(self) -> float:
@@ -96,8 +101,18 @@ class Feed:
         self._held.append(message)
         self._wake()
 
+    def leave(self) -> None:
+        """Give the place back. Any thread may call this; only the first time counts."""
+        with suppress(IndexError):
+            self._places.pop()()
+
     def close(self) -> None:
         """The request is over."""
+        self._injector.holding.remove(self._release)
+        self.leave()
+
+    def _release(self) -> None:
+        """The switch was killed. Any thread may call this."""
         raise NotImplementedError
 
     def _wake(self) -> None:
@@ -199,7 +214,7 @@ class _LoopFeed(Feed):
             await asyncio.wait([self._reading])
 
     def close(self) -> None:
-        self._injector.holding.remove(self._release)
+        super().close()
         if self._reading is not None:
             self._reading.cancel()
 
@@ -220,6 +235,7 @@ class _LoopFeed(Feed):
 
     def _release(self) -> None:
         self._is_killed = True
+        self.leave()
         with suppress(RuntimeError):  # the loop has ended, and the request with it
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -281,9 +297,6 @@ class _TrioFeed(Feed):
                 finally:
                     self._pauses.discard(pause)
 
-    def close(self) -> None:
-        self._injector.holding.remove(self._release)
-
     async def _read(self) -> None:
         """Until there is news: a message, a reader that gives up, the end of everything."""
         if self._reading is not None or self._is_stopped:
@@ -318,6 +331,7 @@ class _TrioFeed(Feed):
 
     def _release(self) -> None:
         self._is_killed = True
+        self.leave()
         with suppress(Exception):  # trio's RunFinishedError: the loop has ended, and the request with it
             self._token.run_sync_soon(self._wake)
 

@@ -66,35 +66,37 @@ async def inject_websocket(
         await app(scope, receive, send)
         return
     ahead, limit = ReadAhead(receive), injector.hang_seconds(None)
+    ending, stream = Ending.OVER, None
     try:
-        for injection in plan.before:
-            injector.injected(injection, request)
-        if plan.delay_seconds:
-            ending = await hold(injector, plan.delay_seconds, ahead)
-            if ending is not Ending.OVER:
-                for injection in plan.injections[len(plan.before) :]:
-                    injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
-                if ending is Ending.RELEASED:
-                    await app(scope, ahead, send)
-                else:
-                    await _deny(send)
-                return
-        stream = feed(ahead, injector)
         try:
-            with _line(plan, request, scope, receive, send, stream, limit) or nullcontext() as line:
-                possible = _possible(injector, plan, line)
-                after = possible.after if possible is not None else ()
-                if possible is not None and possible.ending is not None:
-                    await _refuse(injector, possible.ending, request, scope, stream, send, is_marked=is_marked)
-                elif after:
-                    connection = Connection(injector, after, request, scope, stream, line, send)
-                    await connection.serve(app, mark((*plan.before, *after)) if is_marked else "")
-                else:
-                    await app(scope, stream, send)
+            for injection in plan.before:
+                injector.injected(injection, request)
+            if plan.delay_seconds:
+                ending = await hold(injector, plan.delay_seconds, ahead)
+            if ending is Ending.OVER:
+                stream = feed(ahead, injector)
         finally:
-            stream.close()
+            if stream is None:
+                injector.leave()
+        if stream is None:
+            for injection in plan.injections[len(plan.before) :]:
+                injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
+            await (_deny(send) if ending is Ending.GONE else app(scope, ahead, send))
+            return
+        with _line(plan, request, scope, receive, send, stream, limit) or nullcontext() as line:
+            possible = _possible(injector, plan, line)
+            after = possible.after if possible is not None else ()
+            if possible is not None and possible.ending is not None:
+                await _refuse(injector, possible.ending, request, scope, stream, send, is_marked=is_marked)
+            elif after:
+                connection = Connection(injector, after, request, scope, stream, line, send)
+                await connection.serve(app, mark((*plan.before, *after)) if is_marked else "")
+            else:
+                stream.leave()
+                await app(scope, stream, send)
     finally:
-        injector.leave()
+        if stream is not None:
+            stream.close()
         ahead.close()
 
 
@@ -193,6 +195,8 @@ class Connection:
         self._message: Message | None = None
         self._due: float | None = None
         self._ready: deque[Message] = deque()
+        # Held while an end waits for the peer: only then is it known what becomes of what the application sends.
+        self._cutting = anyio.Lock()
 
     async def serve(self, app: ASGIApp, marks: str) -> None:
         """Let the application serve the connection; its exceptions come out as they are.
@@ -258,6 +262,9 @@ class Connection:
         return self._is_open and not self._is_closed and not self._feed.is_over
 
     async def _server_send(self, message: Message) -> None:
+        if self._cutting.locked():  # who comes later does not overtake those who wait already
+            async with self._cutting:
+                pass
         if not self._is_closed:
             await self._send(message)
         elif self._may_raise:
@@ -302,9 +309,10 @@ class Connection:
                 await self._send({"type": "websocket.close", "code": code, "reason": fault.reason})
         elif self._line is not None:
             self._is_cut = True
-            if not self._line.raises and not await self._line.cut(fault.by or "fin"):
-                self._is_closed = self._is_cut = False  # the switch was killed
-                return
+            async with self._cutting:
+                if not self._line.raises and not await self._line.cut(fault.by or "fin"):
+                    self._is_closed = self._is_cut = False  # the switch was killed
+                    return
         self._begin(injection)
         if not self._feed.gone:
             self._feed.finish({"type": "websocket.disconnect", "code": code, "reason": fault.reason})

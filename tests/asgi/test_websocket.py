@@ -211,6 +211,37 @@ def test_a_kill_while_the_peer_is_waited_for_calls_an_end_off(time, monkeypatch)
     time.run(main)
 
 
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+def test_what_the_application_sends_while_an_end_waits_comes_in_order_if_the_switch_is_killed(
+    time, monkeypatch, spec_version
+):
+    async def feeds(scope, receive, send):
+        async def say(number):
+            await anyio.sleep(number / 10)
+            await send({"type": "websocket.send", "text": str(number)})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        async with anyio.create_task_group() as tasks:
+            for number in range(8):
+                tasks.start_soon(say, number)
+
+    async def main():
+        monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: 1)
+        app = wrapped(feeds, "/ws 100% websocket_close by=fin messages=3 as w", time)
+        with dialled_in() as (_, scope):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill_at, app, 2.0)
+                ends = {"client": scope["client"], "server": scope["server"]}
+                peer = await play(app, Peer(time, stays=True), spec_version=spec_version, **ends)
+        assert peer.got == [str(number) for number in range(8)]
+        # The first is the handshake; the third message was sent when the end began to wait.
+        assert peer.times == pytest.approx([0, 0, 0.1, 0.2, 2.0, 2.0, 2.0, 2.0, 2.0])
+        assert (injected(app), suppressed(app, "killed")) == ({}, 1)
+
+    time.run(main)
+
+
 def test_no_more_connections_are_faulted_at_once_than_are_allowed(time):
     async def main():
         app = wrapped(Echo(), "/ws 100% websocket_messages drop=100% as w", time, max_active_faults=1)

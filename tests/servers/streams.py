@@ -22,7 +22,7 @@ async def application(scope, receive, send):
             await receive()
             await send({"type": f"lifespan.{event}.complete"})
     elif scope["type"] == "websocket":
-        await echo(receive, send)
+        await (ticks if scope["path"].startswith("/ticks/") else echo)(receive, send)
     else:
         await ROUTES[scope["path"].split("/")[1]](scope, receive, send)
 
@@ -86,6 +86,26 @@ async def echo(receive, send):
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", **{key: message[key] for key in ("text", "bytes") if message.get(key)}})
+
+
+async def ticks(receive, send):
+    """A message of 60 KB, and then one number after the other, until the client leaves."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "bytes": content(60_000)})
+    async with anyio.create_task_group() as tasks:
+
+        async def listen():
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(listen)
+        number = 0
+        while True:
+            await send({"type": "websocket.send", "text": str(number)})
+            number += 1
+            await anyio.sleep(0.01)
 
 
 ROUTES = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 
 import pytest
 
-from tests.servers.harness import eventually, serve
+from tests.servers.harness import ENDLESS, PATIENCE_SECONDS, eventually, serve
+from tests.servers.streams import content
 from tests.servers.websocket import WebSocket
 
 pytestmark = pytest.mark.server
@@ -92,4 +95,27 @@ def test_every_fault_of_websockets_is_what_the_client_sees(kind):
             connection.close()
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
         log = server.stop()
+    assert "Traceback" not in log, log
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "hypercorn", "granian-ws"])
+def test_a_kill_while_an_end_waits_for_a_slow_client_loses_no_message(kind):
+    rule = "/ticks 100% websocket_close by=fin after=50ms as w"
+    with (
+        serve(kind, {**ENDLESS, "FAULTWARE_RULES": rule}, app="tests.servers.streams:app") as server,
+        socket.socket() as connection,
+    ):
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        client = WebSocket(connection, "/ticks/")
+        time.sleep(0.5)
+        assert server.status()["active_faults"] == 1
+        server.control("POST", "kill")
+        assert server.status()["active_faults"] == 0
+        first = b""
+        while len(first) < 60_000:
+            first += client.hear() or b""
+        assert [first, *(client.hear() for _ in range(100))] == [content(60_000), *map(str, range(100))]
+        log = server.log
     assert "Traceback" not in log, log

@@ -318,3 +318,18 @@ def test_the_process_is_not_harmed_once_the_switch_is_killed(time, monkeypatch):
     time.after(1.0, lambda: (app._injector.switch.kill("a test"), app._injector.refresh()))
     assert ask(app, "/pay").mark == "r;delay"
     assert tally(app) == ({"delay": 1}, {"killed": 2})
+
+
+@pytest.mark.parametrize(
+    "rest", [{"abort": Abort(503)}, {"replace_status": kinds.ReplaceStatus(503)}, {"hang": kinds.Hang(9)}]
+)
+def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(time, monkeypatch, rest):
+    def act(injector, injection, request):
+        injector.injected(injection, request)
+        injector.switch.kill("a test")
+        return True
+
+    monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
+    app = wrapped(Application(), rule("block", kinds.Block(5), **rest), time, allow_instance_faults=True)
+    assert ask(app, "/pay").mark == "r;block"
+    assert tally(app) == ({"block": 1}, {"killed": 1})

@@ -1,0 +1,122 @@
+"""What is left of a fault once the switch was killed while it acted: nothing, however long the request goes on."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.asgi.peer import Echo, Peer, ws_scope
+from tests.asgi.server import Application, Exchange, http_scope, wrapped
+from tests.asgi.test_connections import injected, suppressed
+from tests.asgi.test_holding import assert_nothing_is_held, kill, kill_at
+from tests.asgi.test_shaping import Timed, body, start
+from tests.clocks import BACKENDS, LoopTime
+
+
+@pytest.fixture(params=BACKENDS)
+def time(request):
+    return LoopTime(request.param)
+
+
+@pytest.mark.parametrize("fault", ["throttle 10B/s", "throttle 10B/s of=request", "stall 20B duration=20s", "reset"])
+def test_a_fault_that_has_been_let_go_is_not_active_while_the_answer_goes_on(time, fault):
+    async def main():
+        active = []
+
+        async def streams(scope, receive, send):
+            while (await receive())["more_body"]:
+                pass
+            await send(start())
+            for _ in range(3):
+                await send(body(b"x" * 20, more=True))
+                await anyio.sleep(1.0)
+                active.append(app._injector.active_faults)
+            await send(body())
+
+        app = wrapped(streams, f"/pay 100% {fault} as r", time)
+        exchange = Timed(time, b"x" * 100)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.5)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.body, active) == (b"x" * 60, [0, 0, 0])
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+def test_headers_that_were_set_take_no_place_while_the_application_answers(time):
+    async def main():
+        active = []
+
+        async def application(scope, receive, send):
+            active.append(app._injector.active_faults)
+            await Application()(scope, receive, send)
+
+        app = wrapped(application, "/pay 100% request_headers x-a=1 as r", time)
+        exchange = Exchange()
+        await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, active) == (200, [0])
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(
+    "fault", ["delay 20s + websocket_refuse", "websocket_messages delay=9s", "websocket_close 4000 after=9s"]
+)
+def test_a_websocket_takes_no_place_once_the_switch_was_killed(time, fault):
+    async def main():
+        active = []
+
+        async def look():
+            for at in (1.0, 3.0):
+                await anyio.sleep_until(began + at)
+                active.append(app._injector.active_faults)
+
+        app = wrapped(Echo(), f"/ws 100% {fault} as w", time)
+        began = anyio.current_time()
+        peer = Peer(time, 4.0, "a")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 2.0)
+            tasks.start_soon(look)
+            await app(ws_scope(), peer.receive, peer.send)
+        assert (peer.got, active) == (["a"], [1, 0])
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+def test_a_delayed_handshake_takes_no_place_behind_the_delay_if_nothing_else_is_possible(time):
+    async def main():
+        active = []
+
+        async def application(scope, receive, send):
+            active.append(app._injector.active_faults)
+            await Echo()(scope, receive, send)
+
+        app = wrapped(application, "/ws 100% delay 2s + websocket_close by=fin as w", time)
+        peer = Peer(time, 4.0, "a")
+        await app(ws_scope(), peer.receive, peer.send)
+        assert (peer.got, active) == (["a"], [0])
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("rest", ["abort 503", "raise InjectedFault", "hang", "throttle 1B/s", "replace_status 503"])
+def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(time, monkeypatch, rest):
+    def act(injector, injection, request):
+        injector.injected(injection, request)
+        kill(app)
+        return True
+
+    async def main():
+        monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
+        exchange = Exchange()
+        await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.mark) == (200, "r;block")
+        assert (injected(app), suppressed(app, "killed")) == ({"block": 1}, 1)
+        assert_nothing_is_held(app)
+
+    app = wrapped(Application(), f"/pay 100% block 9s + {rest} as r", time, allow_instance_faults=True)
+    time.run(main)
