@@ -31,11 +31,15 @@ _MANAGER: Final = (
 )
 _BOOTSTRAP: Final = ("static_resources", "dynamic_resources", "layered_runtime", "admin", "node")
 _GROUP: Final = "routes"
-# What a connection manager may do to a request before its filters see it, and the values that do nothing.
-_REWRITING: Final = (
-    *("normalize_path", "merge_slashes", "path_with_escaped_slashes_action"),
-    *("strip_matching_host_port", "strip_any_host_port", "strip_trailing_host_dot"),
-)
+# What a connection manager may do to a request before its filters see it, or to their answer; and what does nothing.
+_AS_SENT: Final = "paths and hosts are compared as they were sent"
+_REWRITING: Final = {
+    **dict.fromkeys(("normalize_path", "merge_slashes", "path_with_escaped_slashes_action"), _AS_SENT),
+    **dict.fromkeys(("strip_matching_host_port", "strip_any_host_port", "strip_trailing_host_dot"), _AS_SENT),
+    "scheme_header_transformation": "the scheme is the one by which this service was asked",
+    "early_header_mutation_extensions": "headers are compared as they were sent",
+    "local_reply_config": "an abort is answered as its filter says",
+}
 _UNCHANGED: Final = ("false", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "0", "1")
 _ANOTHER: Final = Shadow("", is_loss=False)
 _WANTED: Final = "a bootstrap, a listener, http_filters, a route with overrides, or a fault filter"
@@ -195,10 +199,10 @@ class _Reader:
 
     def _manager(self, node: Node) -> list[Rule]:
         if any(_is_fault(entry) for entry in all_of(node, "http_filters")):
-            for name in _REWRITING:
+            for name, reason in _REWRITING.items():
                 found = pick(node, name)
                 if found is not None and found.text not in _UNCHANGED:
-                    self.context.remarks.lost(found, "paths and hosts are compared as they were sent")
+                    self.context.remarks.lost(found, reason)
         for name in ("rds", "scoped_routes"):
             source = pick(node, name)
             if source is not None and any(_is_fault(entry) for entry in all_of(node, "http_filters")):

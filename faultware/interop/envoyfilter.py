@@ -14,7 +14,7 @@ from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY, ByHeaders
 from faultware.core.faults import Abort, Delay, Throttle
 from faultware.core.matching import TextMatch
 from faultware.errors import RuleError
-from faultware.interop.envoymatch import header_terms
+from faultware.interop.envoymatch import header_terms, matched_names, tell_rewritten
 from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
 from faultware.interop.runtime import fraction, percentage, runtime_percentage, runtime_whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header, placed
@@ -161,6 +161,7 @@ def _terms(given: Mapping[str, Node], context: Context) -> tuple[Terms, NotCarri
                 terms &= header_terms(item)
             except NotCarriedError as error:
                 unknown = error
+        tell_rewritten(matched_names(items(given["headers"])), context.remarks)
     if "downstream_nodes" in given and items(given["downstream_nodes"]):
         terms &= _nodes_terms(given["downstream_nodes"])
     if "upstream_cluster" in given and text(given["upstream_cluster"]) not in ("", context.cluster):

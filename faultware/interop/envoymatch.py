@@ -11,6 +11,9 @@ from faultware.interop.reading import fields, one_of, switch, text, whole
 from faultware.interop.terms import ALWAYS, NEVER, NotCarriedError, Terms, in_bytes, on_header, placed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from faultware.interop.remarks import Remarks
     from faultware.interop.tree import Node
 
 _DEPRECATED: Final = {
@@ -22,6 +25,11 @@ _DEPRECATED: Final = {
 }
 _KINDS: Final = ("string_match", "range_match", "present_match", *_DEPRECATED)
 _FIELDS: Final = frozenset({"name", "invert_match", "treat_missing_header_as_empty", *_KINDS})
+# What a connection manager writes, or takes away, before its filters see a request.
+_REWRITTEN: Final = frozenset(
+    {"connection", "expect", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
+    | {"x-envoy-external-address", "x-envoy-internal", "x-forwarded-for", "x-forwarded-proto", "x-request-id"}
+)
 _STRING_KINDS: Final = ("exact", "prefix", "suffix", "contains", "safe_regex", "custom")
 
 
@@ -60,6 +68,24 @@ def header_terms(node: Node) -> Terms:
     else:
         condition = _condition(given[kind], _DEPRECATED[kind], is_inverted=is_inverted, absent_is_empty=counts_as_empty)
     return on_header(name, condition)
+
+
+def matched_names(matchers: Sequence[Node]) -> dict[str, Node]:
+    """The names of headers in a list of matchers."""
+    return {name.text: name for matcher in matchers if (name := matcher.get("name")) is not None}
+
+
+def tell_rewritten(names: Mapping[str, Node], remarks: Remarks) -> None:
+    """Tell of conditions on headers that the mesh may have written.
+
+    Args:
+        names: Where each name stands.
+        remarks: Where it is written.
+    """
+    for name, node in names.items():
+        if name.lower() in _REWRITTEN:
+            reason = "Envoy writes this header, or takes it away, before its filters see it; here it is as it was sent"
+            remarks.note(node, reason)
 
 
 def _range_terms(name: str, node: Node, *, invert: bool, absent_is_empty: bool) -> Terms:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from faultware.core.matching import TextMatch
 from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, Shadow, read_filter
-from faultware.interop.envoymatch import header_terms, pattern_condition, string_condition, text_condition
+from faultware.interop.envoymatch import (
+    header_terms,
+    matched_names,
+    pattern_condition,
+    string_condition,
+    tell_rewritten,
+    text_condition,
+)
 from faultware.interop.re2syntax import quote
 from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header
@@ -27,9 +34,16 @@ if TYPE_CHECKING:
 _PATHS: Final = ("prefix", "path", "safe_regex", "path_separated_prefix", "connect_matcher", "path_match_policy")
 _OUTSIDE: Final = ("runtime_fraction", "tls_context", "dynamic_metadata", "filter_state", "cookies")
 _ROUTE_MATCH: Final = (*_PATHS, *_OUTSIDE, "case_sensitive", "headers", "query_parameters", "grpc")
+# Of a table: what it does to a request before it compares it.
+_UNLIKE: Final = {
+    "ignore_path_parameters_in_path_matching": "paths are compared as they were sent, with their parameters",
+    "internal_only_headers": "headers are compared as they were sent, whoever sent them",
+}
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
 _OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
+# As Envoy takes it off: whatever stands behind the last colon, outside the brackets of IPv6.
+_PORT: Final = r":[^:\]]*"
 _SEPARATED: Final = re.compile(r"[^?#]+[^?#/]")
 # Other ways to draw a cluster than by chance.
 _DRAWN_BY: Final = ("header_name", "use_hash_policy", "runtime_key_prefix")
@@ -140,6 +154,12 @@ class Table:
         """Each domain with its virtual host, the most specific domain first."""
         without_port = pick(config, "ignore_port_in_host_matching")
         is_bare = without_port is not None and switch(without_port)
+        header = pick(config, "vhost_header")
+        by = "host" if header is None else text(header) or "host"
+        for field, reason in _UNLIKE.items():
+            unlike = pick(config, field)
+            if unlike is not None and (unlike.items or unlike.text == "true"):
+                self._context.remarks.lost(unlike, reason)
         found: list[tuple[tuple[int, int], Terms, Node]] = []
         seen: set[str] = set()
         for host in all_of(config, "virtual_hosts"):
@@ -153,11 +173,15 @@ class Table:
                 if name in seen:
                     raise domain.wrong(f"{domain.shown} is given twice", "a domain belongs to one virtual host")
                 seen.add(name)
-                found.append((*_domain(domain, is_bare=is_bare), host))
+                found.append((*_domain(domain, by, is_bare=is_bare), host))
         return [(terms, host) for _, terms, host in sorted(found, key=lambda one: one[0])]
 
     def _host_slots(self, terms: Terms, host: Node, level: Filter | None) -> Iterator[Slot]:
         own = self._override(host, level)
+        redirected = pick(host, "require_tls")
+        if redirected is not None and redirected.text not in ("NONE", "0"):
+            reason = "what comes without TLS the mesh redirects, without the faults of this host"
+            self._context.remarks.note(redirected, reason)
         shadow: Shadow | None = None
         for route in all_of(host, "routes"):
             if shadow is not None:
@@ -179,6 +203,7 @@ class Table:
         if match is None:
             raise route.wrong("a route has a match", "match: {prefix: /}")
         matched, unknown = _route_terms(match)
+        tell_rewritten(matched_names(all_of(match, "headers")), self._context.remarks)
         if unknown is not None and any(one.filter is not None for one in drawn):
             self._context.remarks.lost(unknown.node, f"{unknown.reason}; these requests are spared")
         elif unknown is not None:
@@ -238,7 +263,7 @@ class Table:
                 self._context.shadowed[given.place] = _OFF
                 return None
             if inner is None:
-                return level
+                raise given.wrong("nothing says what is wanted", "disabled: true, or a config")
             kind, value = unpacked(inner)
         if kind != FILTER_TYPE:
             raise given.wrong(f"{self._name} is a fault filter, and this is none", f"'@type': {FILTER_TYPE}")
@@ -266,22 +291,26 @@ def acting(filter_: Filter) -> Filter | None:
     return None if filter_.is_idle else filter_
 
 
-def _domain(node: Node, *, is_bare: bool) -> tuple[tuple[int, int], Terms]:
-    """How specific a domain is, and what it says of the host."""
+def _domain(node: Node, header: str, *, is_bare: bool) -> tuple[tuple[int, int], Terms]:
+    """How specific a domain is, and what it says of the host, or of the header that stands for it."""
     domain = text(node)
     if domain == "*":
-        return (3, 0), ALWAYS
-    port = "(?::[0-9]+)?" if is_bare else ""
+        # Every request has a host.
+        return (3, 0), ALWAYS if header == "host" else on_header(header, TextMatch(present=True))
+    port, some = "", ".+"
+    if is_bare:
+        # The port is taken off before anything is compared: where a domain has one, the host has another behind it.
+        port, some = (_PORT if ":" in domain.rpartition("]")[2] else f"(?:{_PORT})?"), "[^:].*"
     # A star stands for at least one character.
     if domain.startswith("*"):
         rank, pattern = 1, f".+{quote(in_bytes(domain[1:]))}{port}"
     elif domain.endswith("*"):
-        rank, pattern = 2, f"{quote(in_bytes(domain[:-1]))}.+"
+        rank, pattern = 2, f"{quote(in_bytes(domain[:-1]))}{some}{'' if port.endswith('?') else port}"
     elif port:
         rank, pattern = 0, f"{quote(in_bytes(domain))}{port}"
     else:
-        return (0, 0), on_header("host", text_condition(node, "exact", domain, ignore_case=True))
-    return (rank, -len(domain)), on_header("host", text_condition(node, "regex", f"(?i){pattern}"))
+        return (0, 0), on_header(header, text_condition(node, "exact", domain, ignore_case=True))
+    return (rank, -len(domain)), on_header(header, text_condition(node, "regex", f"(?i){pattern}"))
 
 
 def _route_terms(node: Node) -> tuple[Terms, NotCarriedError | None]:

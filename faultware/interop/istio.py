@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.interop.envoyfilter import Filter
-from faultware.interop.envoyroutes import Slot
+from faultware.interop.envoymatch import tell_rewritten
+from faultware.interop.envoyroutes import Slot, pick
 from faultware.interop.istiofault import read_fault
 from faultware.interop.istiomatch import host_terms, match_terms
 from faultware.interop.making import name_of, rules_of_slots, unique
@@ -210,6 +211,9 @@ class _Reader:
         is_everything = False
         for block in blocks:
             terms, unknown = match_terms(block, self.caller)
+            for field in ("headers", "without_headers"):
+                named = pick(block, field)
+                tell_rewritten({} if named is None else named.fields, self.remarks)
             is_everything = is_everything or (unknown is None and terms == ALWAYS)
             if unknown is not None:
                 self.remarks.lost(unknown.node, f"{unknown.reason}; what else this block matches is spared")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -18,7 +19,7 @@ from faultware.config.plain import load_json
 from faultware.errors import MissingExtraError, RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Kind: TypeAlias = Literal["mapping", "list", "text", "number", "switch", "nothing"]
 
@@ -120,6 +121,7 @@ def read_tree(text: str, file: str, *, is_json: bool = False) -> Tree:
 
 
 def _read_json(text: str, file: str) -> Tree:
+    _check_count(text, file)
     start = len(text) - len(text.lstrip(" \t\r\n"))
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
@@ -127,12 +129,29 @@ def _read_json(text: str, file: str) -> Tree:
         # Says what is wrong, and where.
         end = len(text)
     load_json(text[:end], file)
-    lines = [found.end() for found in re.finditer("\n", text)]
+    lines = array("I", (found.end() for found in re.finditer("\n", text)))
     rest = text[end:].strip()
     left = end + len(text[end:]) - len(text[end:].lstrip())
     where = f"{file}, line {bisect_right(lines, left) + 1}" if rest else ""
     root, _ = _Scanner(text, file, lines).value(start, "")
     return Tree(() if root.kind == "nothing" else (root,), where)
+
+
+# A string, or one that does not end.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def _check_count(text: str, file: str) -> None:
+    """Before anything is built, since a value takes a hundred times its two characters."""
+    if len(text) <= 2 * MAX_NODES:
+        return
+    bare = _STRING.sub("0", text)
+    for blank in " \t\r\n":
+        bare = bare.replace(blank, "")
+    # One stands behind each comma, and one at the beginning of whatever is not empty.
+    filled = bare.count("[") - bare.count("[]") + bare.count("{") - bare.count("{}")
+    if 1 + bare.count(",") + filled > MAX_NODES:
+        raise RuleError("this is too much", where=file, hint=f"at most {MAX_NODES} values")
 
 
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
@@ -142,18 +161,14 @@ _WORD: Final = re.compile(r"[-+.\w]+")
 class _Scanner:
     """Goes once more over JSON that is known to be right, and notes where each value stands."""
 
-    def __init__(self, text: str, file: str, lines: list[int]) -> None:
+    def __init__(self, text: str, file: str, lines: Sequence[int]) -> None:
         self._text = text
         self._file = file
         self._lines = lines
-        self._count = 0
 
     def value(self, at: int, place: str) -> tuple[Node, int]:
         """The value that begins here, and where it ends."""
         line = bisect_right(self._lines, at) + 1
-        self._count += 1
-        if self._count > MAX_NODES:
-            raise RuleError("this is too much", where=f"{self._file}, line {line}", hint=f"at most {MAX_NODES} values")
         letter = self._text[at]
         if letter == "{":
             fields, end = self._fields(at, place)

@@ -199,6 +199,7 @@ def faults() -> Iterator[Case]:
     yield Case("grpc-status", alone(abort={"grpc_status": 5, "percentage": ALWAYS}), grpc)
     yield Case("grpc-zero", alone(abort={"grpc_status": 0, "percentage": ALWAYS}), grpc)
     yield Case("grpc-body", alone(abort={**ABORT, "response_body": "100 % très down"}), grpc)
+    yield Case("grpc-body-edges", alone(abort={**ABORT, "response_body": "\n down\t"}), grpc)
     for name, share in (
         ("missing", None),
         ("empty", {}),

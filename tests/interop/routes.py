@@ -76,6 +76,36 @@ def routes() -> Iterator[Case]:
         ),
         hosts,
     )
+    ported = tuple(
+        Ask("/", (("host", name),))
+        for name in ("one.test", "one.test:80", "one.test:80:90", "one.test:x", "x.one.test:80", "one.:80", "one.x:80")
+    )
+    yield Case(
+        "domains-without-port",
+        table(
+            host(route(ANY, override(abort=THIRD))),
+            host(route(ANY, override(abort=OTHER)), domains=("one.test:80",)),
+            host(route(ANY, override()), domains=("*:80",)),
+            host(
+                route(ANY, override(abort={"http_status": 410, "percentage": ALWAYS})), domains=("one.test", "*.test")
+            ),
+            host(route(ANY), domains=("one.*",)),
+            chain=everywhere,
+            ignore_port_in_host_matching=True,
+        ),
+        ported,
+    )
+    named = tuple(Ask("/", (("host", "one.test"), *lines)) for lines in ((), (("x-h", "ONE.test"),), (("x-h", "a"),)))
+    yield Case(
+        "domains-of-a-header",
+        table(
+            host(route(ANY, override(abort=THIRD)), domains=("one.test",)),
+            host(route(ANY, override(abort=OTHER))),
+            chain=everywhere,
+            vhost_header="x-h",
+        ),
+        named,
+    )
     kinds: dict[str, Document] = {
         "path": {"path": "/a"},
         "path-nocase": {"path": "/A", "case_sensitive": False},

@@ -20,6 +20,10 @@ CASES = {
         Case("any", alone(abort=ABORT), ()),
         Case("no-content", alone(abort={"http_status": 204, "percentage": ALWAYS}), ()),
         Case("query", alone(abort=ABORT, headers=[{"name": ":path", "string_match": {"exact": "/?"}}]), ()),
+        Case("proto", alone(abort=ABORT, headers=[{"name": "x-forwarded-proto", "present_match": True}]), ()),
+        Case("te", alone(abort=ABORT, headers=[{"name": "te", "present_match": True}]), ()),
+        Case("referer", alone(abort=ABORT, headers=[{"name": "referer", "present_match": True}]), ()),
+        Case("host", alone(abort=ABORT, headers=[{"name": ":authority", "string_match": {"exact": "shop.test"}}]), ()),
         Case("agent", alone(abort=ABORT, headers=[{"name": "user-agent", "string_match": {"exact": "b"}}]), ()),
         Case(
             "long",
@@ -108,6 +112,42 @@ def test_grpc_web_is_answered_in_its_own_terms(both):
     assert (ours.status, ours.grpc[0]) == (200, "14")
 
 
+@pytest.mark.parametrize("kind", ["Application/gRPC", "application/grpc; a=b"])
+def test_a_content_type_of_grpc_may_be_written_otherwise(both, kind):
+    envoy, ours = statuses(both, "any", Ask("/pkg.Service/Call", (("content-type", kind),), "POST"))
+    assert (envoy.status, envoy.grpc[0]) == (503, "")
+    assert (ours.status, ours.grpc[0]) == (200, "14")
+
+
+def test_a_head_for_grpc_is_answered_with_a_message(both):
+    ask = Ask("/pkg.Service/Call", (("content-type", "application/grpc"),), "HEAD")
+    assert [outcome.grpc for outcome in statuses(both, "any", ask)] == [("14", ""), ("14", "fault filter abort")]
+
+
+def test_grpc_has_no_message_from_a_status_without_body(both):
+    ask = Ask("/pkg.Service/Call", (("content-type", "application/grpc"),), "POST")
+    assert [outcome.grpc for outcome in statuses(both, "no-content", ask)] == [("2", "fault filter abort"), ("2", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "reached"),
+    [
+        ("proto", (), [False, True]),
+        ("te", (("te", "gzip"),), [True, False]),
+        ("te", (("te", "trailers"),), [False, False]),
+        ("referer", (("referer", "a b"),), [True, False]),
+        ("referer", (("referer", "http://a.test/"),), [False, False]),
+    ],
+)
+def test_headers_that_a_proxy_adds_or_takes_away_are_compared_as_they_were_sent(both, name, lines, reached):
+    assert [outcome.reached for outcome in statuses(both, name, Ask("/", lines))] == reached
+
+
+def test_the_host_of_a_request_target_is_not_compared(both):
+    ask = Ask("http://other.test/", (("host", "shop.test"),))
+    assert [outcome.reached for outcome in statuses(both, "host", ask)] == [True, False]
+
+
 def test_handshakes_of_websockets_are_left_to_faults_of_websockets(both):
     key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
     upgrade = (("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13"), key)
@@ -126,6 +166,13 @@ def test_handshakes_of_websockets_are_left_to_faults_of_websockets(both):
         "user-agent",
         "1,024",
         "application/grpc-web",
+        "`application/grpc` in capitals",
+        "`HEAD`",
+        "for gRPC no message",
+        "`x-forwarded-proto`",
+        "`te`",
+        "`referer`",
+        "`GET http://shop/`",
         "WebSocket",
     ],
 )

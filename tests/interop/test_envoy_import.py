@@ -364,21 +364,3 @@ def test_routes_of_a_control_plane_are_said_to_be_unknown():
     assert said(imported) == [
         "f.yaml, line 1: rds: not carried over: overrides in routes that a control plane sends are not known"
     ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "is_said"),
-    [
-        ("normalize_path", True, True),
-        ("normalize_path", False, False),
-        ("mergeSlashes", True, True),
-        ("path_with_escaped_slashes_action", "UNESCAPE_AND_FORWARD", True),
-        ("path_with_escaped_slashes_action", "KEEP_UNCHANGED", False),
-        ("strip_any_host_port", True, True),
-    ],
-)
-def test_what_a_connection_manager_does_to_a_request_before_its_filters_see_it_is_said(name, value, is_said):
-    imported = envoy({**chain(("a", {"abort": ABORT})), name: value})
-    assert len(imported.rules) == 1
-    lost = f"f.yaml, line 1: {name}: not carried over: paths and hosts are compared as they were sent"
-    assert said(imported) == ([lost] if is_said else [])

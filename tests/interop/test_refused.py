@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from faultware.errors import MissingExtraError, RuleError
 from faultware.interop.load import import_file, import_text
-from faultware.interop.tree import MAX_BYTES, MAX_DEPTH
+from faultware.interop.tree import MAX_BYTES, MAX_DEPTH, read_tree
 
 TABLES = Path(__file__).parent / "refused"
 
@@ -124,14 +125,32 @@ def test_aliases_that_explode_are_refused_before_they_do():
 
 
 def test_more_values_than_anybody_writes_are_refused_before_they_are_built(monkeypatch):
-    monkeypatch.setattr("faultware.interop.tree.MAX_NODES", 9)
-    assert refusal("[\n1" + ",\n1" * 9 + "]", "envoy", file="f.json") == (
-        "f.json, line 10: this is too much (at most 9 values)"
-    )
-    monkeypatch.setattr("faultware.interop.yamltree.MAX_NODES", 500_000)
     monkeypatch.setattr("faultware.interop.yamltree.MAX_KEYS_AND_VALUES", 9)
     monkeypatch.setattr("yaml.compose_all", lambda *_, **__: 1 / 0)
     assert refusal("- 1\n" * 10, "envoy") == "f.yaml, line 9: this is too much (at most 500000 values)"
+
+
+@pytest.mark.parametrize("value", ["1", "[]", "{ }", '"\\",[{"', '[",,"]', '{"a": [""]}', '["a", {"[": "{"}, "\\\\"]'])
+def test_the_values_of_json_are_counted_before_it_is_read(monkeypatch, value):
+    def count(found):
+        return 1 + sum(
+            map(count, found.values() if isinstance(found, dict) else found if isinstance(found, list) else ())
+        )
+
+    text = f"[{value}, {value}]" + " " * 40
+    most = count(json.loads(text))
+    monkeypatch.setattr("faultware.interop.tree.MAX_NODES", most)
+    assert len(read_tree(text, "f.json", is_json=True).documents) == 1
+    monkeypatch.setattr("faultware.interop.tree.MAX_NODES", most - 1)
+    monkeypatch.setattr("faultware.interop.tree.load_json", lambda *_: 1 / 0)
+    assert refusal(text, file="f.json") == f"f.json: this is too much (at most {most - 1} values)"
+
+
+@pytest.mark.parametrize("rest", ["", "\\", '"', '"\\', '"\\"' * 9])
+def test_a_string_that_does_not_end_is_no_harm_to_counting(monkeypatch, rest):
+    monkeypatch.setattr("faultware.interop.tree.MAX_NODES", 10)
+    text = "[" + '"a", ' * 8 + '"' + '\\"' * 20 + rest
+    assert "this is not JSON" in refusal(text, file="f.json")
 
 
 def test_aliases_that_do_not_explode_are_followed():

@@ -62,6 +62,7 @@ SAID = (
     "has already been set",
     "Field 'weight' is missing",
     "Sum of weights in the weighted_cluster must be greater than 0",
+    "Empty route/virtual host per filter configuration",
 )
 
 

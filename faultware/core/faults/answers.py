@@ -146,7 +146,8 @@ class Abort:
     def for_grpc(self, content_type: str) -> Abort:
         """The same for a request of gRPC, whose answer has this content type and carries only trailers."""
         status = grpc_status_of(self.status) if self.grpc_status is None else self.grpc_status
-        message = self.body.decode("utf-8", "replace").strip()
+        # Blanks around the value of a header are no part of it (RFC 9110, section 5.5).
+        message = self.body.decode("utf-8", "replace").strip(" ")
         return Abort(200, body=b"", headers=[*grpc_headers(content_type, status, message), *self.headers])
 
 
