@@ -25,6 +25,7 @@ _GUARD: Final = re.compile(
     r"(?P<metric>\S+)(?:\s+of\s+(?P<counts>\S+))?\s*>\s*(?P<bound>\S+)"
     r"(?:\s+over\s+(?P<over>\S+))?(?:\s+min\s+(?P<min>\S+))?"
 )
+_LATE_COUNTS: Final = re.compile(r">.*\sof\s+(own|injected|all)\b")
 _SYNONYMS: Final = {
     "errors": "error_share",
     "error_rate": "error_share",
@@ -86,6 +87,9 @@ def _guard(text: str) -> Guard:
         hint = f"did you mean {meant}?" if meant else did_you_mean(metric, _METRICS)
         raise RuleError(f"{shown(metric)} is nothing that is measured", hint=hint)
     if found is None:
+        late = _LATE_COUNTS.search(text)
+        if late is not None:
+            raise RuleError(f"of {late[1]} stands in front of the sign", hint=f"write {metric} of {late[1]} > …")
         raise RuleError("this is no guard", hint=_HINT)
     if metric == "health":
         raise RuleError("health has no bound", hint="write health alone")

@@ -74,9 +74,9 @@ class Caps:
             self.active -= 1
 
     def rearm(self) -> None:
-        """The switch has been armed: what counts from then begins anew."""
+        """The switch has been armed: what counts from then begins anew, but not what counts by the minute."""
         with self._lock:
-            self._forget()
+            self._total = 0
 
     def after_fork(self) -> None:
         """In a forked child, where no request is being faulted."""

@@ -66,7 +66,8 @@ class Watch:
         self.check(self.startup)
         self._texts: tuple[str, ...] | None = None
         self.guards = self.startup
-        self._was_armed = False
+        # When the switch was armed for which there are measurements; None: there are none.
+        self._armed_at: float | None = None
         self._sent_at: float | None = None
         self._lag_seconds = 0.0
         self._values: dict[Guard, float | None] = {}
@@ -94,12 +95,12 @@ class Watch:
         """Look at all guards; kill the switch if one is tripped."""
         self._follow(injector)
         if injector.is_stopped:
-            self._was_armed = False
+            self._armed_at = None
             return
-        if not self._was_armed:
-            self._was_armed = True
+        # Who kills and arms within one tick has armed all the same.
+        if self._armed_at is None or self._armed_at != injector.armed_at:
+            self._armed_at = injector.armed_at
             injector.traffic.forget()
-            injector.caps.rearm()
             self._elsewhere.forget()
             self._sent_at, self._lag_seconds = None, 0.0
         whole = injector.caps.budgets.traffic_percentage < 100

@@ -99,6 +99,8 @@ class Injector(Glance, Reporter):
         self._max_delay_seconds = engine.limits.max_delay_seconds
         # The state as last read; None: nothing is known.
         self.snapshot: Snapshot | None = None
+        # When the switch was armed, by the wall clock; None: it has not been since this process began.
+        self.armed_at: float | None = None
         self._lock = threading.Lock()
         self._refresher: Refresher | None = None
         self._process = 0
@@ -232,6 +234,12 @@ class Injector(Glance, Reporter):
         rules = self.switch.rule_set(snapshot, self.exemptions, known)
         self.loaded = (word, rules)
         self.snapshot = snapshot
+        if not snapshot.killed and snapshot.changed_at != self.armed_at:
+            # Before any request sees it: what is faulted from now on is not to be forgotten again.
+            if self.armed_at is not None:
+                self.caps.rearm()
+                self.traffic.rearm()
+            self.armed_at = snapshot.changed_at
         self.last_reload = (True, self.clocks.wall())
         is_off = word & KILLED or self.is_cut
         self._show(word, self._nothing if is_off else rules)

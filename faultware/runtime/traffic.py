@@ -110,7 +110,11 @@ class Traffic:
     def forget(self) -> None:
         """Begin anew: what tripped a guard must not trip it again at once."""
         self._answers.clear()
-        self.requests = 0
+
+    def rearm(self) -> None:
+        """The switch has been armed: requests are counted from then."""
+        with self._lock:
+            self.requests = 0
 
     def after_fork(self) -> None:
         """In a forked child: what was measured is the parent's."""

@@ -38,6 +38,17 @@ def test_faults_in_all_are_counted_from_arming():
     assert one.enter() == ""
 
 
+def test_arming_renews_no_budget_of_a_minute():
+    one, _ = caps(total=2, per_minute=2, per_client=1)
+    assert [one.enter(who) for who in ("a", "a", "b")] == ["", "max_per_client", ""]
+    one.rearm()
+    assert one.enter("a") == "max_per_minute"
+    other, _ = caps(per_client=1)
+    other.enter("a")
+    other.rearm()
+    assert other.enter("a") == "max_per_client"
+
+
 def test_faults_in_a_minute_come_back_with_time():
     one, clock = caps(per_minute=2)
     assert [one.enter() for _ in range(3)] == ["", "", "max_per_minute"]
