@@ -62,7 +62,7 @@ def explain(asked: Explained, described: Mapping[str, Any]) -> dict[str, Any]:
         entries.append(entry)
         if entry["takes_part"]:
             key = live.rule.group or live
-            chances[key] = chances.get(key, 0.0) + reached * _chance(live.rule)
+            chances[key] = chances.get(key, 0.0) + reached * _chance(live, asked.now)
     escape = math.prod(1 - chance for chance in chances.values())
     chance = 0.0 if asked.is_stopped else min(100 * (1 - escape), asked.max_percentage)
     return {
@@ -82,7 +82,7 @@ def _explain_rule(asked: Explained, live: LiveRule, request: Request, untaken: U
         hindrance = _out_of_reach(asked, live, request)
         reached = 0.0 if hindrance else untaken.take(rule.group, rule.part)
         hindrance = hindrance or _hindrance(asked, live, request, is_left=reached > 0)
-    rolls = [f"{number(rule.percentage)}% for the rule"]
+    rolls = [f"{number(round(live.percentage_at(asked.now), 6))}% for the rule"]
     rolls += [f"{number(fault.percentage)}% for {fault.kind}" for fault in rule.faults if fault.percentage != 100]
     if rule.every is not None:
         rolls.insert(0, f"one of every {rule.every} matches in this worker")
@@ -113,6 +113,10 @@ def _explain_rule(asked: Explained, live: LiveRule, request: Request, untaken: U
 def _out_of_reach(asked: Explained, live: LiveRule, request: Request) -> str:
     """What keeps a rule out before its group is asked, and so leaves its place to another."""
     rule = live.rule
+    if rule.recurring is not None:
+        return "it comes by itself, and no request brings it about"
+    if rule.is_websocket is not _is_handshake(request):
+        return "it concerns WebSockets" if rule.is_websocket else "it does not concern WebSockets"
     if not asked.exemptions.allow(rule, request.path):
         return "excluded: the path is exempt and the rule does not name it exactly"
     if asked.now >= live.deadline:
@@ -135,17 +139,23 @@ def _hindrance(asked: Explained, live: LiveRule, request: Request, *, is_left: b
     if without := _without_key(rule, request):
         return without
     reasons = [asked.capabilities.why_not(fault) for fault in rule.everything]
-    if rule.fallback is None and all(reasons):
+    if rule.fallback is None and reasons and all(reasons):
         return f"not possible here: {reasons[0]}"
     if live.tally.suppressed["count"]:
         return "its count is used up in this worker"
+    if rule.first is not None and rule.every is None and live.tally.rolled >= rule.first:
+        return f"the first {rule.first} matches in this worker are over"
     return ""
 
 
-def _chance(rule: Rule) -> float:
+def _chance(live: LiveRule, now: float) -> float:
     """The chance, 0 to 1, that a rule that takes part does anything."""
-    idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
-    return rule.percentage / 100 * (1 - idle) / (rule.every or 1)
+    return live.percentage_at(now) / 100 * (1 - live.rule.idle_chance) / (live.rule.every or 1)
+
+
+def _is_handshake(request: Request) -> bool:
+    """Whether the request asks for a WebSocket (RFC 6455, section 4.1)."""
+    return any("websocket" in line.lower() for line in request.header("upgrade"))
 
 
 def _request(described: Mapping[str, Any]) -> Request:

@@ -239,7 +239,7 @@ def _chance(candidates: Sequence[LiveRule], request: Request, now: float) -> flo
             continue
         reached = untaken.take(rule.group, rule.part)
         if not is_preflight or "OPTIONS" in rule.match.methods:
-            idle = 0.0 if rule.choose else math.prod(1 - fault.percentage / 100 for fault in rule.faults)
+            idle = rule.idle_chance
             if rule.by_headers is not None:
                 idle *= math.prod(1 - chance for chance in rule.by_headers.chances())
             chance = reached * live.percentage_at(now) / 100 * (1 - idle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
@@ -214,6 +215,11 @@ class Rule:
         yield from self.faults
         for choice in self.choose:
             yield choice.fault
+
+    @property
+    def idle_chance(self) -> float:
+        """The chance, 0 to 1, that a rule which fires does nothing: each of its faults rolls its own percentage."""
+        return 0.0 if self.choose else math.prod(1 - fault.percentage / 100 for fault in self.faults)
 
     def takes_part(self, turn: int) -> bool:
         """Whether the matching request with this number, counted from 1, takes part at all."""

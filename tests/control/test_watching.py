@@ -160,6 +160,43 @@ def test_an_explanation_says_when_a_sticky_rule_has_nothing_to_stick_to():
     assert data["chance_percentage"] == 10
 
 
+def test_an_explanation_leaves_out_what_no_such_request_can_bring_about():
+    desk = open_desk(allow_instance_faults=True)
+    hourly = {"name": "hourly", "kill": True, "recurring": {"mtbf": "1h"}}
+    socket = {"name": "socket", "match": {"path": "/pay"}, "percentage": 100, "websocket_refuse": 503}
+    desk("PUT", "/rules", [hourly, socket, {**RULE, "name": "pay"}])
+    data, rules = explained(desk)
+    assert rules["hourly"]["hindrance"] == "it comes by itself, and no request brings it about"
+    assert rules["socket"]["hindrance"] == "it concerns WebSockets"
+    assert (rules["pay"]["hindrance"], data["chance_percentage"]) == (None, 10)
+    data, rules = explained(desk, headers={"Upgrade": "WebSocket"})
+    assert (rules["socket"]["hindrance"], data["chance_percentage"]) == (None, 100)
+    assert rules["pay"]["hindrance"] == "it does not concern WebSockets"
+
+
+def test_an_explanation_knows_rules_without_a_fault_and_shares_that_change():
+    desk = open_desk()
+    spared = {"name": "spared", "group": "g", "percentage": 100, "match": {"path": "/pay", "headers": {"x-vip": "1"}}}
+    later = {**RULE, "name": "later", "group": "g", "percentage": 50, "schedule": {"start_after": "1m", "ramp": "1m"}}
+    desk("PUT", "/rules", [spared, later])
+    data, rules = explained(desk, headers={"x-vip": "1"})
+    assert (rules["spared"]["takes_part"], data["chance_percentage"]) == (True, 0)
+    assert rules["later"]["hindrance"] == "another rule of the group g matches first"
+    data, rules = explained(desk)
+    assert (rules["later"]["rolls"], data["chance_percentage"]) == (["0% for the rule"], 0)
+    desk.time.pass_(75)
+    data, rules = explained(desk)
+    assert (rules["later"]["rolls"], data["chance_percentage"]) == (["12.5% for the rule"], 12.5)
+
+
+def test_an_explanation_says_when_the_first_requests_are_over():
+    desk = open_desk()
+    desk("PUT", "/rules", [{**RULE, "name": "two", "percentage": 0, "first": 2}])
+    for hindrance in (None, None, "the first 2 matches in this worker are over"):
+        assert explained(desk)[1]["two"]["hindrance"] == hindrance
+        names(desk.injector)
+
+
 def test_an_explanation_says_what_is_counted_and_when_the_count_is_used_up():
     desk = open_desk("/pay 100% 1x abort 503 as once")
     desk("PUT", "/rules/third", {**RULE, "percentage": 60, "every": 3})
