@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from faultware.wsgi.responses import status_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse
@@ -32,7 +34,7 @@ def measured(
         nonlocal is_noted
         if not is_noted:
             is_noted = True
-            traffic.note(traffic.clock() - began, int(status[:3]), is_injected=is_injected)
+            traffic.note(traffic.clock() - began, status_of(status)[0], is_injected=is_injected)
         return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
     traffic.begin()

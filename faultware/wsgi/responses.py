@@ -94,6 +94,12 @@ class Attended:
                 close()
 
 
+def status_of(line: str) -> tuple[int, str]:
+    """The number and the phrase of an application's status; 0: there is no number, which some servers allow."""
+    code, _, phrase = line.partition(" ")
+    return (int(code) if code.isascii() and code.isdigit() else 0), phrase
+
+
 def reason(status: int) -> str:
     """The customary reason phrase."""
     try:

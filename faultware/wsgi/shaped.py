@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait, may_have_body
 from faultware.runtime.holding import Ending
-from faultware.wsgi.responses import MARK, farewell, reason
+from faultware.wsgi.responses import MARK, farewell, reason, status_of
 from faultware.wsgi.transport import part
 from faultware.wsgi.waiting import Hold
 
@@ -297,5 +297,5 @@ class Shaped:
 
 def _head_of(status: str, headers: list[tuple[str, str]]) -> Head | None:
     """A head as stages know it; None: the status is none."""
-    code, _, phrase = status.partition(" ")
-    return Head(int(code), tuple(headers), phrase) if code.isascii() and code.isdigit() else None
+    number, phrase = status_of(status)
+    return Head(number, tuple(headers), phrase) if number else None

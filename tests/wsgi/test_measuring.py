@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wsgi.server import Application, ask, wrapped
+from tests.wsgi.server import Application, ask, environment, wrapped
 
 
 def noted(middleware, *paths):
@@ -35,6 +35,20 @@ def test_an_application_that_fails_is_an_error_of_its_own():
         ask(middleware, "/fails")
     assert len(middleware._injector.traffic.since(1000)) == 2
     assert middleware._injector.traffic.in_flight == 0
+
+
+def test_a_status_without_a_number_is_an_error_and_passes_as_it_does_when_nobody_measures():
+    def odd(environ, start_response):
+        start_response("Fine", [("Content-Type", "text/plain")])
+        return [b"odd"]
+
+    middleware = wrapped(odd, "/down 100% abort 503", lint=False)
+    middleware(environment("/"), lambda _status, _headers: None)
+    middleware._injector.measure()
+    said = []
+    assert middleware(environment("/ok"), lambda status, headers: said.append(status)) == [b"odd"]
+    assert said == ["Fine"]
+    assert [one.is_error for one in middleware._injector.traffic.since(1000)] == [True]
 
 
 def test_an_answer_that_begins_late_is_noted_when_it_begins():
