@@ -231,6 +231,12 @@ def test_a_hang_that_nobody_ends_and_a_limit_are_told_in_terms_of_grpc_too(time)
     assert (answer.status, answer.headers["grpc-status"], answer.headers["retry-after"]) == (200, "14", "60")
 
 
+def test_an_abort_with_a_content_type_of_its_own_has_that_of_grpc_for_grpc(time):
+    fault = Abort(503, body={}, headers={"Content-Type": "application/problem+json", "x-a": "1"})
+    answer = ask(wrapped(Application(), rule("abort", fault), time), "/pay", headers=GRPC)
+    assert (answer.headers["content-type"], answer.headers["x-a"]) == ("application/grpc+proto", "1")
+
+
 def test_an_abort_behind_the_application_loses_its_answer_for_grpc_too(time):
     application = Application()
     app = wrapped(application, rule("abort", Abort(503, after=True)), time)

@@ -148,7 +148,8 @@ class Abort:
         status = grpc_status_of(self.status) if self.grpc_status is None else self.grpc_status
         # Blanks around the value of a header are no part of it (RFC 9110, section 5.5).
         message = self.body.decode("utf-8", "replace").strip(" ")
-        return Abort(200, body=b"", headers=[*grpc_headers(content_type, status, message), *self.headers])
+        own = [(name, value) for name, value in self.headers if name.lower() != "content-type"]
+        return Abort(200, body=b"", headers=[*grpc_headers(content_type, status, message), *own])
 
 
 @dataclass(frozen=True, slots=True)
