@@ -12,7 +12,7 @@ from typing import Final
 
 from faultware.config.mistakes import shown
 from faultware.core.faults.forms import Bytes, Events, Place, Share
-from faultware.core.quantities import SIZES
+from faultware.core.quantities import SIZES, is_number
 from faultware.errors import RuleError
 
 # Thirty significant digits and fractions are more than anybody needs, and a bound for hostile input.
@@ -69,7 +69,7 @@ def parse_duration(text: object) -> float:
         RuleError: It is no text, lacks its unit, has another one, or is beyond 366 days.
     """
     if not isinstance(text, str):
-        if _is_number(text):
+        if is_number(text):
             raise RuleError(
                 f"{shown(text)} is not a duration: a duration needs its unit", hint="write '30s' or '200ms'"
             )
@@ -83,13 +83,6 @@ def parse_duration(text: object) -> float:
     if seconds and not rounded:
         raise RuleError(f"{shown(text)} is shorter than a microsecond", hint="0.001ms is the least")
     return rounded
-
-
-def _is_number(value: object) -> bool:
-    """Whether a value is a finite number; `math.isfinite` cannot be asked about large integers."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _no_duration(text: str) -> RuleError:
@@ -140,7 +133,7 @@ def read_percentage(value: object) -> float:
         if re.fullmatch(NUMBER, value, re.ASCII):
             raise RuleError(f"{shown(value)} is not a percentage", hint=f"write {value} without quotes, or '{value}%'")
         return parse_percentage(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_number(value):
+    if not is_number(value):
         raise RuleError(f"{shown(value)} is not a percentage", hint="a number from 0 to 100, or a text such as '0.5%'")
     if 0 < value < 1:
         raise RuleError(f"{value!r} may be a share or a percentage", hint=f"write '{value!r}%' or {value * 100:g}")
@@ -156,7 +149,7 @@ def parse_size(text: object) -> int:
         RuleError: It is no text, lacks its unit, has another one, or is no whole number of bytes.
     """
     if not isinstance(text, str):
-        if _is_number(text):
+        if is_number(text):
             raise RuleError(f"{shown(text)} is not a size: a size needs its unit", hint=f"write '{text}B'")
         raise RuleError(f"{shown(text)} is not a size", hint="write '100B' or '10kB'")
     found = _SIZE.fullmatch(text)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from faultware.core.conditions import MAX_CHOICES, MAX_TEXT
 from faultware.core.patterns import compile_pattern
+from faultware.core.quantities import is_number
 from faultware.core.variables import PLAIN, PREFIXES, Value, is_variable, value_of
 from faultware.errors import RuleError
 
@@ -133,7 +135,7 @@ def _comparison(items: Sequence[object]) -> Comparison:
         case [value]:
             # In the short form a number is compared as text.
             literal = _literal(value)
-            return Comparison(name, "==", as_text(literal) if _is_number(literal) else literal)
+            return Comparison(name, "==", as_text(literal) if is_number(literal) else literal)
         case [str() as operator, value]:
             return Comparison(name, _operator(operator), _literal(value))
         case ["!", str() as operator, value]:
@@ -170,7 +172,8 @@ def _literal(value: object) -> Literal:
 def _scalar(value: object) -> Scalar:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise RuleError(f"a text of {len(value)} characters is too long", hint=f"at most {MAX_TEXT}")
-    if isinstance(value, (int, float)) and not math.isfinite(value):
+    # Lua's numbers are floats, so that there is no larger one.
+    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
         raise RuleError(f"{value!r} is no value", hint="a finite number")
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
@@ -217,13 +220,13 @@ def _same(found: Value, wanted: Literal) -> bool:
 
 
 def _equality(value: Literal) -> Callable[[Value], bool]:
-    if _is_number(value):
+    if is_number(value):
         return lambda found: number(found) == value
     return lambda found: _same(found, value)
 
 
 def _order(operator: str, value: Literal) -> Callable[[Value], bool]:
-    wanted = float(value) if _is_number(value) else number(value if isinstance(value, str) else None)
+    wanted = float(value) if is_number(value) else number(value if isinstance(value, str) else None)
 
     def compare(found: Value) -> bool:
         has = number(found)
@@ -240,10 +243,6 @@ def _order(operator: str, value: Literal) -> Callable[[Value], bool]:
                 return has <= wanted
 
     return compare
-
-
-def _is_number(value: Literal) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _search(value: Literal, *, ignore_case: bool) -> Callable[[Value], bool]:

@@ -76,6 +76,9 @@ class TextMatch:
     _test: TextTest = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name in ("one_of", "range"):
+            if isinstance(given := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(cast("list[object]", given)))
         kind = cast("TextKind", _the_one_kind(self, get_args(TextKind)))
         object.__setattr__(self, "kind", kind)
         if self.ignore_case and kind not in _IGNORING_CASE:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
 
+from faultware.core.quantities import is_number
 from faultware.errors import RuleError
 
 MAX_SECONDS = 24 * 3600.0
@@ -25,7 +26,7 @@ def seconds(where: str, value: float, *, above_zero: bool = False, most: float =
     Raises:
         RuleError: It is no number, not finite, negative, zero where that means nothing, or beyond what is allowed.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         raise RuleError(f"{value!r} is not a number of seconds", where=where)
     if value < 0 or (above_zero and value == 0):
         raise RuleError(f"{value!r} seconds are not possible", where=where, hint="more than 0" if above_zero else "≥ 0")
@@ -35,7 +36,7 @@ def seconds(where: str, value: float, *, above_zero: bool = False, most: float =
 
 
 def _shape(where: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 100:
+    if not is_number(value) or not 0 < value <= 100:
         raise RuleError(f"{value!r} is not possible", where=where, hint="a number above 0, at most 100")
     return float(value)
 

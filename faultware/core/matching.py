@@ -7,6 +7,7 @@ builds no index (see `ruleset`).
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -15,7 +16,7 @@ from faultware.core.conditions import MAX_TEXT, PathKind, PathMatch, TextKind, T
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from faultware.core.request import Request
 
@@ -105,15 +106,15 @@ class Match:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        put("path", _inside("path", PathMatch.parse, path) if isinstance(path, str) else path)
+        put("path", None if path is None else _inside("path", _path, path))
         put("methods", _methods(methods))
         put("headers", _headers(headers))
         put("query", _fields("query", query))
         put("cookies", _fields("cookies", cookies))
         put("host", _inside("host", _host, host) if host is not None else None)
-        networks = _networks((client,) if isinstance(client, str) else tuple(client))
+        networks = _networks((client,) if isinstance(client, str) else client)
         put("client", tuple(str(network) for network in networks))
-        put("raw_path", _inside("raw_path", _exactly, raw_path) if isinstance(raw_path, str) else raw_path)
+        put("raw_path", None if raw_path is None else _inside("raw_path", _text, raw_path))
         put("raw_query", _fields("raw_query", raw_query))
         # Read again what is read already: so every rule can be written, and read back.
         written = where.document() if isinstance(where, Group) else where
@@ -200,6 +201,8 @@ def _cookie_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:
 def _methods(methods: Iterable[str]) -> frozenset[str]:
     if isinstance(methods, str):
         raise RuleError(f"{methods!r} is a text", where="methods", hint=f"write [{methods}]")
+    if not isinstance(methods, Iterable):
+        raise RuleError(f"{methods!r} is not a list", where="methods", hint="write [GET]")
     known = frozenset(methods)
     for method in known:
         if not isinstance(method, str) or not is_token(method):
@@ -211,7 +214,7 @@ def _methods(methods: Iterable[str]) -> frozenset[str]:
 
 def _headers(given: Mapping[str, Asked] | None) -> tuple[tuple[str, TextMatch], ...]:
     lowered: dict[str, Asked] = {}
-    for name, asked in (given or {}).items():
+    for name, asked in () if given is None else _mapping("headers", given).items():
         key = name.lower() if isinstance(name, str) else name
         key = "host" if key == ":authority" else key
         if key in lowered:
@@ -232,11 +235,11 @@ def _headers(given: Mapping[str, Asked] | None) -> tuple[tuple[str, TextMatch], 
 def _fields(place: str, given: Mapping[str, Asked] | None) -> tuple[tuple[str, TextMatch], ...]:
     if given is None:
         return ()
-    for name in given:
+    for name in _mapping(place, given):
         if not isinstance(name, str) or not name:
             raise RuleError(f"{name!r} is not a name", where=place, hint="quote it")
     pairs = tuple(
-        (name, text if isinstance(text, TextMatch) else _inside(f"{place}.{name}", _exactly, text))
+        (name, _inside(f"{place}.{name}", _text, text))
         for name, asked in sorted(given.items())
         for text in (asked if isinstance(asked, (list, tuple)) else [cast("str | TextMatch", asked)])
     )
@@ -247,7 +250,7 @@ def _fields(place: str, given: Mapping[str, Asked] | None) -> tuple[tuple[str, T
 
 def _host(host: str | TextMatch) -> TextMatch:
     """The host of a request is in lower case and without a final dot: so is what it is compared with."""
-    match = TextMatch(exact=host) if isinstance(host, str) else host
+    match = _text(host)
     if match.one_of is not None:
         return replace(match, one_of=tuple(choice.lower().rstrip(".") for choice in match.one_of))
     if match.kind in ("present", "regex", "range"):
@@ -257,11 +260,27 @@ def _host(host: str | TextMatch) -> TextMatch:
     return replace(match, **kinds)
 
 
-def _exactly(text: str) -> TextMatch:
-    return TextMatch(exact=text)
+def _path(path: str | PathMatch) -> PathMatch:
+    if isinstance(path, PathMatch):
+        return path
+    if not isinstance(path, str):
+        raise RuleError(f"{path!r} is not a path", hint="a text, or PathMatch(…)")
+    return PathMatch.parse(path)
 
 
-def _networks(client: tuple[str, ...]) -> tuple[Network, ...]:
+def _text(text: str | TextMatch) -> TextMatch:
+    return text if isinstance(text, TextMatch) else TextMatch(exact=text)
+
+
+def _mapping(place: str, given: Mapping[str, Asked]) -> Mapping[str, Asked]:
+    if not isinstance(given, Mapping):
+        raise RuleError(f"{given!r} is not a mapping", where=place, hint="write {name: value}")
+    return given
+
+
+def _networks(client: Iterable[str]) -> tuple[Network, ...]:
+    if not isinstance(client, Iterable):
+        raise RuleError(f"{client!r} is no address and no network", where="client", hint="quote it")
     networks: list[Network] = []
     for text in client:
         try:

@@ -1,13 +1,24 @@
-"""How numbers with units are written: durations, sizes, rates. Reading them is the business of `faultware.config`."""
+"""How numbers with units are written: durations, sizes, rates; and what counts as a number at all.
+
+Reading them is the business of `faultware.config`.
+"""
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeGuard
 
 _TIMES: Final = (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
 # The largest unit that leaves no rest is written. kB and MB are decimal, KiB and MiB binary (IEC 80000-13).
 SIZES: Final = {"B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number, and not true or false; of an integer of any size it is known at once."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from faultware.core import faults as kinds
 from faultware.core.asking import ByHeaders
 from faultware.core.faults import FAULTS, Abort, Fault, Phase, attribute
 from faultware.core.matching import Match
+from faultware.core.quantities import is_number
 from faultware.core.recurring import Recurring
 from faultware.core.rendering import rule_document, rule_line
 from faultware.core.sampling import Part, SampleBy, check_part, check_percentage
@@ -147,9 +149,10 @@ class Rule:
     is_websocket: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.choose, Iterable):
+            object.__setattr__(self, "choose", tuple(self.choose))
         self._check_types()
         object.__setattr__(self, "percentage", check_percentage(self.percentage))
-        object.__setattr__(self, "choose", tuple(self.choose))
         given = (getattr(self, name) for name in _NAMES)
         object.__setattr__(self, "faults", tuple(fault for fault in given if fault is not None))
         self._check_faults()
@@ -157,7 +160,7 @@ class Rule:
             _check_count(where, getattr(self, where))
         if self.lifetime_seconds is not None:
             object.__setattr__(self, "lifetime_seconds", _lifetime(self.lifetime_seconds))
-        if self.group and not NAME.fullmatch(self.group):
+        if self.group != "" and (not isinstance(self.group, str) or not NAME.fullmatch(self.group)):
             raise RuleError(f"{self.group!r} is not a group's name", where="group", hint=NAME_HINT)
         if self.part is not None:
             object.__setattr__(self, "part", check_part(self.part))
@@ -172,10 +175,10 @@ class Rule:
         for name, kind in _KINDS.items():
             value = getattr(self, name)
             if value is not None and type(value) is not kind:
-                raise RuleError(f"{value!r} is not a {kind.__name__}", where=name, hint=f"write {kind.__name__}(…)")
+                raise RuleError(f"{value!r} is no {kind.__name__}", where=name, hint=f"write {kind.__name__}(…)")
         if not isinstance(self.match, Match):
-            raise RuleError(f"{self.match!r} is not a Match", where="match", hint="write Match(…)")
-        if not all(isinstance(choice, Choice) for choice in self.choose):
+            raise RuleError(f"{self.match!r} is no Match", where="match", hint="write Match(…)")
+        if not isinstance(self.choose, tuple) or not all(isinstance(choice, Choice) for choice in self.choose):
             raise RuleError("these are no alternatives", where="choose", hint="write [Choice(1, Abort(503)), …]")
 
     def _check_faults(self) -> None:
@@ -257,9 +260,8 @@ class Rule:
 
 
 def _lifetime(value: float) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # In whole microseconds, so that it can be written down.
-    if not is_number or not 0.000_001 <= value <= MAX_LIFETIME:
+    if not is_number(value) or not 0.000_001 <= value <= MAX_LIFETIME:
         raise RuleError(f"{value!r} seconds are not possible", where="for", hint="1s to 366 days")
     return round(float(value), 6)
 

@@ -6,11 +6,11 @@ All chance of the package passes through `Dice`. Comparison is `draw * 100 < per
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
 
+from faultware.core.quantities import is_number
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def check_percentage(value: float, where: str = "percentage") -> float:
     Raises:
         RuleError: It is no number, or lies outside 0 to 100.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         raise RuleError(f"{value!r} is not a percentage", where=where, hint="a number from 0 to 100")
     if not 0 <= value <= 100:
         raise RuleError(f"{value!r} is not a percentage", where=where, hint="a percentage lies between 0 and 100")
@@ -86,6 +86,8 @@ class SampleBy:
         if self.source not in get_args(KeySource):
             hint = "one of header:NAME, cookie:NAME, query:NAME, client"
             raise RuleError(f"{self.source!r} is no source of a key", where="sample_by", hint=hint)
+        if not isinstance(self.name, str):
+            raise RuleError(f"{self.name!r} is not a name", where="sample_by", hint=f"write {self.source}:NAME")
         if self.source == "client" and self.name:
             raise RuleError("client takes no name", where="sample_by", hint="write client")
         if self.source != "client" and not self.name:

@@ -169,5 +169,5 @@ def test_what_cannot_be_is_refused(given, message):
 def test_a_rule_aborts_either_way_but_not_both():
     with pytest.raises(RuleError, match="two faults end the request: abort and abort by headers"):
         Rule(percentage=1, abort=Abort(503), by_headers=ByHeaders(abort=1))
-    with pytest.raises(RuleError, match="by_headers: 7 is not a ByHeaders"):
+    with pytest.raises(RuleError, match="by_headers: 7 is no ByHeaders"):
         Rule(percentage=1, abort=Abort(503), by_headers=7)

@@ -213,6 +213,8 @@ def nested(depth):
             "where: ['a'] is no value (a text, a number, true, false, null or a list of them)",
         ),
         ([["uri", "==", float("nan")]], "where: nan is no value (a finite number)"),
+        ([["uri", ">", 10**400]], f"where: {10**400} is no value (a finite number)"),
+        ([["uri", 10**400]], f"where: {10**400} is no value (a finite number)"),
         ([["uri", "==", "x" * 1025]], "where: a text of 1025 characters is too long (at most 1024)"),
         ([["uri", "in", ["x"] * 65]], "where: a list of 65 values is too long (at most 64)"),
         ([YES] * (MAX_CONDITIONS + 1), "where: 101 conditions are too many (at most 100)"),

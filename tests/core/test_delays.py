@@ -143,6 +143,7 @@ def test_an_upper_bound_cuts_the_tail_and_lowers_the_mean():
         (lambda: Exponential(0, 9), "mean: 0 seconds are not possible"),
         (lambda: Exponential(1, 0), "max: 0 seconds are not possible"),
         (lambda: Exponential(1, 86401), "max: 86401 seconds are too long (at most 24h)"),
+        (lambda: Exponential(1, 10**400), "seconds are too long (at most 24h)"),
         (lambda: Pareto(0, 1, 9), "scale: 0 seconds are not possible"),
         (lambda: Pareto(1, -1, 9), "shape: -1 is not possible"),
         (lambda: Pareto(1, "3", 9), "shape: '3' is not possible"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 
@@ -225,6 +227,11 @@ def test_a_client_is_an_address_or_within_a_network(network, client, holds):
     assert Match(client=network).accepts(Request(client=client)) is holds
 
 
+def test_a_choice_and_a_range_may_be_lists():
+    assert TextMatch(one_of=["a", "b"]) == TextMatch(one_of=("a", "b"))
+    assert TextMatch(range=[200, 300]) == TextMatch(range=(200, 300))
+
+
 def test_a_request_without_a_host_fails_every_host_condition_but_absence():
     assert not Match(host="a").accepts(Request())
     assert not Match(host=TextMatch(exact="a", invert=True)).accepts(Request())
@@ -255,6 +262,15 @@ def test_a_request_without_a_host_fails_every_host_condition_but_absence():
         ({"client": "10.0.0.1/8"}, "client: '10.0.0.1/8' is no address and no network"),
         ({"client": ["300.0.0.1"]}, "client: '300.0.0.1' is no address"),
         ({"client": [7]}, "client: 7 is no address"),
+        ({"client": 7}, "client: 7 is no address and no network"),
+        ({"path": 7}, "path: 7 is not a path (a text, or PathMatch(…))"),
+        ({"path": Path("/pay")}, "/pay') is not a path"),
+        ({"path": TextMatch(exact="/pay")}, "is not a path"),
+        ({"raw_path": 7}, "raw_path.exact: 7 is not a text"),
+        ({"host": 7}, "host.exact: 7 is not a text"),
+        ({"methods": 7}, "methods: 7 is not a list (write [GET])"),
+        ({"headers": [("x-a", "1")]}, "headers: [('x-a', '1')] is not a mapping (write {name: value})"),
+        ({"query": 7}, "query: 7 is not a mapping"),
     ],
 )
 def test_a_condition_that_is_not_possible_is_refused(conditions, message):

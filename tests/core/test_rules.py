@@ -15,7 +15,7 @@ from hypothesis import given
 from faultware.core.delays import Exponential
 from faultware.core.faults import Abort, Delay, Hang, Raise
 from faultware.core.matching import Match, PathMatch, TextMatch
-from faultware.core.rules import NAME, Rule
+from faultware.core.rules import NAME, Choice, Rule
 from faultware.core.sampling import SampleBy
 from faultware.errors import RuleError
 from tests.strategies import rules
@@ -59,18 +59,29 @@ def _refusal(**arguments):
         ({"name": "a\n"}, "is not a rule name"),
         ({"name": "a;b"}, "is not a rule name"),
         ({"name": 7}, "name: 7 is not a rule name"),
-        ({"match": "/pay"}, "match: '/pay' is not a Match (write Match(…))"),
-        ({"match": None}, "match: None is not a Match"),
-        ({"abort": 503}, "abort: 503 is not a Abort (write Abort(…))"),
-        ({"delay": 0.2}, "delay: 0.2 is not a Delay (write Delay(…))"),
-        ({"abort": None, "raise_": "X"}, "raise_: 'X' is not a Raise"),
-        ({"abort": None, "hang": True}, "hang: True is not a Hang"),
-        ({"sample_by": "client"}, "sample_by: 'client' is not a SampleBy"),
+        ({"match": "/pay"}, "match: '/pay' is no Match (write Match(…))"),
+        ({"match": None}, "match: None is no Match"),
+        ({"abort": 503}, "abort: 503 is no Abort (write Abort(…))"),
+        ({"delay": 0.2}, "delay: 0.2 is no Delay (write Delay(…))"),
+        ({"abort": None, "raise_": "X"}, "raise_: 'X' is no Raise"),
+        ({"abort": None, "hang": True}, "hang: True is no Hang"),
+        ({"sample_by": "client"}, "sample_by: 'client' is no SampleBy"),
+        ({"group": 7}, "group: 7 is not a group's name"),
+        ({"percentage": 10**400}, "is not a percentage (a percentage lies between 0 and 100)"),
+        ({"lifetime_seconds": 10**400}, "seconds are not possible"),
+        ({"choose": 7}, "choose: these are no alternatives (write [Choice(1, Abort(503)), …])"),
+        ({"choose": [Abort(503)]}, "choose: these are no alternatives"),
         ({"fallback": Abort(503, template=True)}, "fallback: a fallback has no gaps (leave template out)"),
     ],
 )
 def test_a_rule_that_is_not_possible_is_refused(arguments, message):
     assert message in _refusal(**arguments)
+
+
+def test_alternatives_may_come_from_anything_that_can_be_gone_through():
+    choices = [Choice(1, Abort(503)), Choice(2, Hang())]
+    for several in (choices, iter(choices), tuple(choices)):
+        assert Rule("a", percentage=1, choose=several).choose == tuple(choices)
 
 
 def test_the_percentage_is_mandatory():

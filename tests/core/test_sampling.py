@@ -34,7 +34,7 @@ def test_a_percentage_lies_between_0_and_100(value):
     assert isinstance(check_percentage(value), float)
 
 
-@pytest.mark.parametrize("value", [-0.0001, 100.0001, math.nan, math.inf, -math.inf, True, "10", None, 1j])
+@pytest.mark.parametrize("value", [-0.0001, 100.0001, math.nan, math.inf, -math.inf, True, "10", None, 1j, 10**400])
 def test_any_other_percentage_is_refused(value):
     with pytest.raises(RuleError, match=r"share: .* is not a percentage"):
         check_percentage(value, "share")
@@ -194,3 +194,8 @@ def test_any_other_source_of_a_key_is_refused(text, message):
     with pytest.raises(RuleError) as caught:
         SampleBy.parse(text)
     assert f"sample_by: {message}" in str(caught.value)
+
+
+def test_the_name_of_a_key_is_a_text():
+    with pytest.raises(RuleError, match=r"sample_by: 7 is not a name \(write header:NAME\)"):
+        SampleBy("header", 7)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeAlias
 
 from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, settle
-from faultware.core.faults.headers import check_header
+from faultware.core.faults.headers import check_header, read_headers
 from faultware.core.faults.phases import Needs, Phase
 from faultware.core.grpc import check_grpc_status, grpc_headers, grpc_status_of
 from faultware.core.sampling import SampleBy, check_percentage
@@ -85,11 +85,9 @@ class Abort:
         if status in _BODILESS and body:
             raise RuleError(f"an answer with status {status} has no body", where="body", hint="leave it out")
         content, natural_type = _body(status, body)
-        pairs = tuple(cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers)
         if content_type is not None:
             check_header("content-type", content_type, "content_type")
-        for name, value in pairs:
-            check_header(name, value, f"headers.{name}")
+        pairs = read_headers(headers, "headers")
         named_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
         if content_type is not None and named_type is not None:
             raise RuleError("the content type is given twice", where="content_type", hint="leave one out")

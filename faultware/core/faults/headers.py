@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
 
 from faultware.core.matching import is_token
 from faultware.errors import RuleError
@@ -28,6 +29,21 @@ def check_header_name(name: object, where: str) -> None:
         raise RuleError(f"{name!r} is not a header name", where=where, hint="letters, digits and -")
     if name.lower() in RESERVED_HEADERS:
         raise RuleError(f"{name} belongs to the server", where=where, hint="leave it out")
+
+
+def read_headers(value: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Header lines as pairs, from a mapping or from pairs; raises `RuleError` for what cannot be sent."""
+    items: object = cast("Mapping[str, str]", value).items() if isinstance(value, Mapping) else value
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise RuleError(f"{items!r} is not a mapping", where=where, hint="write name: value")
+    pairs: list[tuple[str, str]] = []
+    for item in cast("Iterable[object]", items):
+        pair = tuple(cast("Iterable[str]", item)) if isinstance(item, (tuple, list)) else ()
+        if len(pair) != 2:
+            raise RuleError(f"{item!r} is not a pair", where=where, hint="write (name, value)")
+        check_header(*pair, f"{where}.{pair[0]}")
+        pairs.append((pair[0], pair[1]))
+    return tuple(pairs)
 
 
 def check_header(name: object, value: object, where: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from faultware.core.delays import MAX_SECONDS, seconds
-from faultware.core.faults.headers import check_header, check_header_name
+from faultware.core.faults.headers import check_header_name, read_headers
 from faultware.core.quantities import duration, number, rate, size
 from faultware.core.sampling import SampleBy, check_percentage
 from faultware.errors import RuleError
@@ -219,13 +219,7 @@ class Lines:
 
     def check(self, value: Any, where: str) -> tuple[tuple[str, str], ...]:
         """The value; raises `RuleError`."""
-        items: Any = cast("Mapping[str, str]", value).items() if isinstance(value, Mapping) else value
-        if isinstance(items, str) or not isinstance(items, Iterable):
-            raise RuleError(f"{_shown(items)} is not a mapping", where=where, hint="write name: value")
-        pairs = tuple((name, text) for name, text in cast("Iterable[tuple[str, str]]", items))
-        for name, text in pairs:
-            check_header(name, text, f"{where}.{name}")
-        return pairs
+        return read_headers(value, where)
 
     def write(self, value: Any) -> dict[str, str] | list[list[str]]:
         """As a mapping, or as pairs where a name comes twice."""
