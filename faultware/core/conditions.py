@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
 
 from faultware.core.paths import PathTest, check_path, path_test
@@ -38,7 +38,7 @@ def is_token(text: str) -> bool:
     return bool(text) and _TOKEN.issuperset(text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TextMatch:
     """A condition on a header, a query field, a cookie or the host. Exactly one kind is given.
 
@@ -94,6 +94,9 @@ class TextMatch:
         value = getattr(self, self.kind)
         return value if isinstance(value, str) else ""
 
+    def __repr__(self) -> str:
+        return _written(self)
+
     @property
     def is_equality(self) -> bool:
         """Whether the value alone says it all: equal to it, and nothing else."""
@@ -120,7 +123,7 @@ class TextMatch:
         return _text_test(self.kind, self.value, ignore_case=self.ignore_case)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PathMatch:
     """A condition on the path. Exactly one kind is given.
 
@@ -181,6 +184,9 @@ class PathMatch:
         """The text of the one kind that is given."""
         return str(getattr(self, self.kind))
 
+    def __repr__(self) -> str:
+        return _written(self)
+
     @property
     def is_plain(self) -> bool:
         """Whether a plain string says it all: `PathMatch.parse(self.value) == self`."""
@@ -193,6 +199,13 @@ class PathMatch:
     def names_exactly(self, path: str) -> bool:
         """Whether the rule's author wrote this very path, so that an exemption of it was meant to be lifted."""
         return self.kind in ("segments", "exact", "prefix", "template") and not self.invert and self.value == path
+
+
+def _written(match: TextMatch | PathMatch) -> str:
+    """As somebody would write it in Python: without what is not asked for."""
+    given = ((part, getattr(match, part.name)) for part in fields(match) if part.init)
+    words = [f"{part.name}={value!r}" for part, value in given if value != part.default]
+    return f"{type(match).__name__}({', '.join(words)})"
 
 
 def _the_one_kind(match: TextMatch | PathMatch, kinds: Iterable[str]) -> str:

@@ -55,7 +55,7 @@ KNOWN_METHODS = frozenset(
 PSEUDO_HEADERS: Final = (":path", ":method", ":scheme")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Match:
     """The conditions on one request; all of them must hold. Without any, every request matches.
 
@@ -87,7 +87,7 @@ class Match:
     raw_path: TextMatch | None
     raw_query: tuple[tuple[str, TextMatch], ...]
     where: Group | None
-    conditions: tuple[Condition, ...] = field(repr=False, compare=False)
+    conditions: tuple[Condition, ...] = field(compare=False)
 
     def __init__(
         self,
@@ -120,6 +120,23 @@ class Match:
         written = where.document() if isinstance(where, Group) else where
         put("where", None if written is None else _inside("where", parse, written))
         put("conditions", tuple(self._conditions(networks)))
+
+    def __repr__(self) -> str:
+        path = self.path.value if self.path is not None and self.path.is_plain else self.path
+        given = {
+            "methods": sorted(self.methods) or None,
+            "headers": _gathered(self.headers) or None,
+            "query": _gathered(self.query) or None,
+            "cookies": _gathered(self.cookies) or None,
+            "host": None if self.host is None else _shortest(self.host),
+            "client": list(self.client) or None,
+            "raw_path": None if self.raw_path is None else _shortest(self.raw_path),
+            "raw_query": _gathered(self.raw_query) or None,
+            "where": None if self.where is None else self.where.document(),
+        }
+        words = [] if path is None else [repr(path)]
+        words += [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"Match({', '.join(words)})"
 
     def accepts_rest(self, request: Request) -> bool:
         """Whether every condition but the path's holds."""
@@ -174,6 +191,18 @@ class Match:
             yield "where", expression.holds
         if networks:
             yield "client", lambda request: _is_within(request.client, networks)
+
+
+def _shortest(text: TextMatch) -> str | TextMatch:
+    return text.value if text.is_equality else text
+
+
+def _gathered(pairs: Iterable[tuple[str, TextMatch]]) -> dict[str, Asked]:
+    """The conditions by name, as `Match` takes them."""
+    gathered: dict[str, list[TextMatch]] = {}
+    for name, text in pairs:
+        gathered.setdefault(name, []).append(text)
+    return {name: texts if len(texts) > 1 else _shortest(texts[0]) for name, texts in gathered.items()}
 
 
 def _header_condition(name: str, text: TextMatch) -> Callable[[Request], bool]:

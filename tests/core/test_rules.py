@@ -12,8 +12,9 @@ import sys
 import pytest
 from hypothesis import given
 
+import faultware
 from faultware.core.delays import Exponential
-from faultware.core.faults import Abort, Delay, Hang, Raise
+from faultware.core.faults import Abort, Delay, DelayResponse, Hang, Raise
 from faultware.core.matching import Match, PathMatch, TextMatch
 from faultware.core.rules import NAME, Choice, Rule
 from faultware.core.sampling import SampleBy
@@ -262,3 +263,38 @@ def test_a_printed_rule_is_one_line_or_json_and_holds_its_name(rule):
         assert "\n" not in text
         assert ";" not in text
         assert re.search(rf" as {re.escape(rule.name)}$", text) or rule.name == rule.derived_name()
+
+
+@given(rules())
+def test_a_rule_prints_itself_in_python_as_it_could_be_written(rule):
+    assert eval(repr(rule), vars(faultware)) == rule
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Match(), "Match()"),
+        (Match("/pay"), "Match('/pay')"),
+        (Match(PathMatch(exact="/pay", invert=True)), "Match(PathMatch(exact='/pay', invert=True))"),
+        (
+            Match("/pay", methods=["POST", "GET"], headers={"X-A": "1", "b": TextMatch(present=False)}, host="shop"),
+            "Match('/pay', methods=['GET', 'POST'], headers={'b': TextMatch(present=False), 'x-a': '1'}, host='shop')",
+        ),
+        (Delay(0.2), "Delay(0.2)"),
+        (
+            Delay(Exponential(1, 9), percentage=5),
+            "Delay(Exponential(mean_seconds=1.0, max_seconds=9.0), percentage=5.0)",
+        ),
+        (DelayResponse(1), "DelayResponse(1.0)"),
+        (Abort(503), "Abort(503)"),
+        (Abort(503, body={}), "Abort(503, body=b'{}', content_type='application/json')"),
+        (Abort(503, body="", headers={"x": "1"}), "Abort(503, body=b'', headers=(('x', '1'),))"),
+        (
+            Rule("a", Match("/pay"), percentage=10, abort=Abort(503)),
+            "Rule('a', match=Match('/pay'), percentage=10.0, abort=Abort(503))",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_printed_in_python_says_nothing_that_goes_without_saying(value, text):
+    assert repr(value) == text

@@ -26,11 +26,12 @@ JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | str | int | float | bool
 # More a header should not hold.
 _MAX_FILLED: Final = 8192
 _BODILESS: Final = frozenset({204, 205, 304})
+_TEXT_TYPE: Final = "text/plain; charset=utf-8"
 _CLIENT: Final = SampleBy("client")
 _EXCEPTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Abort:
     """Answers in the application's place. Source: Envoy's `FaultAbort`.
 
@@ -63,7 +64,7 @@ class Abort:
     grpc_status: int | None
     template: bool
     percentage: float
-    is_default_body: bool = field(repr=False, compare=False)
+    is_default_body: bool = field(compare=False)
 
     def __init__(
         self,
@@ -105,6 +106,20 @@ class Abort:
         object.__setattr__(self, "template", template)
         object.__setattr__(self, "percentage", check_percentage(percentage))
         object.__setattr__(self, "is_default_body", body is None)
+
+    def __repr__(self) -> str:
+        names_type = any(name.lower() == "content-type" for name, _ in self.headers)
+        given = {
+            "body": None if self.is_default_body else self.body,
+            "headers": self.headers or None,
+            "content_type": None if names_type or self.content_type == _TEXT_TYPE else self.content_type,
+            "after": self.after or None,
+            "grpc_status": self.grpc_status,
+            "template": self.template or None,
+            "percentage": None if self.percentage == 100 else self.percentage,
+        }
+        words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"Abort({', '.join([str(self.status), *words])})"
 
     def response_headers(self) -> list[tuple[str, str]]:
         """The headers of the answer.
@@ -210,7 +225,7 @@ class Raise:
 
 
 def _body(status: int, body: object) -> tuple[bytes, str]:
-    natural_type = "text/plain; charset=utf-8"
+    natural_type = _TEXT_TYPE
     if body is None:
         content = b"" if status in _BODILESS else b"fault injected\n"
     elif isinstance(body, bytes):

@@ -11,7 +11,7 @@ from faultware.core.sampling import check_percentage
 from faultware.errors import RuleError
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Delay:
     """Holds the request before the application sees it. Source: Envoy's `FaultDelay`, plus distributions.
 
@@ -46,8 +46,15 @@ class Delay:
         object.__setattr__(self, "distribution", distribution)
         object.__setattr__(self, "percentage", check_percentage(percentage))
 
+    def __repr__(self) -> str:
+        times = self.distribution
+        is_fixed = isinstance(times, Uniform) and times.low_seconds == times.high_seconds
+        words = [repr(times.low_seconds if isinstance(times, Uniform) and is_fixed else times)]
+        words += [f"percentage={self.percentage!r}"] if self.percentage != 100 else []
+        return f"{type(self).__name__}({', '.join(words)})"
 
-@dataclass(frozen=True, slots=True, init=False)
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class DelayResponse(Delay):
     """Holds the answer after the handler ran, before its first byte. Arguments and errors as for `Delay`."""
 
