@@ -159,8 +159,10 @@ class Abort:
     def for_grpc(self, content_type: str) -> Abort:
         """The same for a request of gRPC, whose answer has this content type and carries only trailers."""
         status = grpc_status_of(self.status) if self.grpc_status is None else self.grpc_status
-        # Blanks around the value of a header are no part of it (RFC 9110, section 5.5).
-        message = self.body.decode("utf-8", "replace").strip(" ")
+        # The line that is sent for want of another body ends with a break, which says nothing. Blanks around a header's
+        # value are no part of it (RFC 9110, section 5.5).
+        body = self.body.rstrip(b"\n") if self.is_default_body else self.body
+        message = body.decode("utf-8", "replace").strip(" ")
         own = [(name, value) for name, value in self.headers if name.lower() != "content-type"]
         return Abort(200, body=b"", headers=[*grpc_headers(content_type, status, message), *own])
 
