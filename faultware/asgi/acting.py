@@ -90,8 +90,8 @@ async def inject(
             if ending is Ending.OVER:
                 last = plan.ending
                 if last is not None and last.fault.needs not in _NEEDS_LINE:
+                    ending = await _end(app, injector, last, request, scope, ahead, send, done, is_marked=is_marked)
                     done = (*done, last)
-                    ending = await _end(app, injector, last, request, scope, ahead, send, mark(done) * is_marked)
                 elif last is not None or plan.after:
                     act = Act(
                         app, injector, plan, request, scope, ahead, send, done, is_marked=is_marked, given=given or send
@@ -133,15 +133,21 @@ async def _end(
     scope: Scope,
     ahead: ReadAhead,
     send: Send,
-    marks: str,
+    done: Injections,
     line: Line | None = None,
+    *,
+    is_marked: bool,
 ) -> Ending | None:
     """Do what ends the request. None: it is answered; else how it came that it was not ended."""
+    if isinstance(last.fault, Abort) and last.fault.after:
+        passing = marked(send, mark(done)) if is_marked and done else send
+        if not await lose(app, scope, ahead, passing, lambda: injector.is_stopped):
+            injector.withdrawn(last, "killed")
+            return None
     injector.injected(last, request)
+    marks = mark((*done, last)) * is_marked
     match last.fault:
         case Abort() as fault:
-            if fault.after:
-                await app(scope, ahead, lose)
             await abort(send, request, fault, marks)
         case RateLimit() as fault:
             await abort(send, request, fault.answer(last.retry_after_seconds), marks)
@@ -248,10 +254,18 @@ class Act:
         return self._plan.without(refused) if refused else self._plan
 
     async def _end(self, last: Injection, line: Line | None) -> Ending | None:
-        self.done = (*self.done, last)
-        marks = mark(self.done) * self._is_marked
+        done, self.done = self.done, (*self.done, last)
         return await _end(
-            self._app, self._injector, last, self._request, self._scope, self._ahead, self._send, marks, line
+            self._app,
+            self._injector,
+            last,
+            self._request,
+            self._scope,
+            self._ahead,
+            self._send,
+            done,
+            line,
+            is_marked=self._is_marked,
         )
 
     async def _serve(self, chosen: Injections, stream: Feed, line: Line | None) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from faultware.core.grpc import grpc_content_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from starlette.types import Message, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from faultware.core.faults import Abort
     from faultware.core.request import Request
@@ -57,5 +57,27 @@ def marked(send: Send, mark: str) -> Send:
     return send_marked
 
 
-async def lose(message: Message) -> None:
-    """A `send` that loses everything."""
+async def lose(app: ASGIApp, scope: Scope, receive: Receive, send: Send, is_off: Callable[[], bool]) -> bool:
+    """Let the application answer, and lose the answer.
+
+    Args:
+        app: The application.
+        scope: Of the request.
+        receive: What it receives.
+        send: Where the answer goes if it is not lost.
+        is_off: Whether it is not to be lost after all. Asked as soon as it begins.
+
+    Returns:
+        Whether it was lost.
+    """
+    passes: bool | None = None
+
+    async def send_or_lose(message: Message) -> None:
+        nonlocal passes
+        if passes is None:
+            passes = is_off()
+        if passes:
+            await send(message)
+
+    await app(scope, receive, send_or_lose)
+    return not passes

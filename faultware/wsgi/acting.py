@@ -96,7 +96,7 @@ class Act:
     def answer(self) -> Iterable[bytes]:
         """Act, and answer or let the application answer. The place is given back in any case."""
         try:
-            body = self._before()
+            body: Iterable[bytes] | None = self._before()
             if body is None and (self._last is None or self._last.fault.needs is not Needs.NOTHING):
                 self._find_out()
             if body is None:
@@ -142,13 +142,16 @@ class Act:
             plan = self._plan.without(refused)
             self._last, self._after = (None, ()) if plan is None else (plan.ending, plan.after)
 
-    def _end(self, last: Injection) -> list[bytes] | None:
+    def _end(self, last: Injection) -> Iterable[bytes] | None:
         """Do what ends the request; None: it was released, and goes on."""
+        if isinstance(last.fault, Abort) and last.fault.after:
+            answer = lose(self._app, self._environ, self._marked(), lambda: self._injector.is_stopped)
+            if answer is not None:
+                self._injector.withdrawn(last, "killed")
+                return answer
         self._note(last)
         match last.fault:
             case Abort() as fault:
-                if fault.after:
-                    lose(self._app, self._environ)
                 return self._reply(fault)
             case RateLimit() as fault:
                 return self._reply(fault.answer(last.retry_after_seconds))

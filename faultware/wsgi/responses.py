@@ -31,13 +31,39 @@ def farewell(start_response: StartResponse) -> list[bytes]:
     return []
 
 
-def lose(app: WSGIApplication, environ: WSGIEnvironment) -> None:
-    """Let the application answer, to the end, and lose the answer."""
+def lose(
+    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, is_off: Callable[[], bool]
+) -> Iterable[bytes] | None:
+    """Let the application answer, to the end, and lose the answer.
 
-    def lost(_status: str, _headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], object]:
-        return lambda _data: None
+    Args:
+        app: The application.
+        environ: Of the request.
+        start_response: Where the answer goes if it is not lost.
+        is_off: Whether it is not to be lost after all. Asked once the application has returned.
 
-    iterable = app(environ, lost)
+    Returns:
+        The answer, if it was not lost.
+    """
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+    passes = is_begun = False
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
+        if passes:
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+        said[:] = [(status, headers)]
+        return write
+
+    def write(data: bytes, /) -> None:
+        nonlocal is_begun
+        is_begun = is_begun or bool(data)
+
+    iterable = app(environ, start)
+    if is_off() and not is_begun:
+        passes = True
+        for status, headers in said:
+            start_response(status, headers)
+        return iterable
     try:
         for _ in iterable:
             pass
@@ -45,6 +71,7 @@ def lose(app: WSGIApplication, environ: WSGIEnvironment) -> None:
         close = getattr(iterable, "close", None)
         if close is not None:
             close()
+    return None
 
 
 def marked(start_response: StartResponse, marks: str) -> StartResponse:

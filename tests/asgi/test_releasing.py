@@ -5,11 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from faultware import Abort, Delay, Match, Rule
 from tests.asgi.peer import Echo, Peer, ws_scope
 from tests.asgi.server import Application, Exchange, http_scope, wrapped
 from tests.asgi.test_connections import injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill, kill_at
-from tests.asgi.test_shaping import Timed, body, start
+from tests.asgi.test_shaping import Timed, body, sends, start
 from tests.clocks import BACKENDS, LoopTime
 
 
@@ -119,4 +120,22 @@ def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle
         assert_nothing_is_held(app)
 
     app = wrapped(Application(), f"/pay 100% block 9s + {rest} as r", time, allow_instance_faults=True)
+    time.run(main)
+
+
+@pytest.mark.parametrize(("killed_at", "status", "mark"), [(1.0, 200, "r;delay"), (3.0, 503, "r;delay, r;abort")])
+def test_an_answer_that_was_to_be_lost_is_kept_if_the_switch_is_killed_before_it_begins(time, killed_at, status, mark):
+    async def main():
+        application = sends(2.0, start(), 2.0, body(b"money"))
+        rule = Rule("r", Match("/pay"), percentage=100, delay=Delay(0.5), abort=Abort(503, after=True))
+        app = wrapped(application, [rule], time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, killed_at)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.mark, exchange.times[-1]) == (status, mark, pytest.approx(4.5))
+        assert (exchange.body == b"money") is (status == 200)
+        assert (injected(app).get("abort"), suppressed(app, "killed")) == ((None, 1) if status == 200 else (1, 0))
+        assert_nothing_is_held(app)
+
     time.run(main)

@@ -245,3 +245,26 @@ def test_a_failure_of_our_own_is_counted_and_the_response_passes(time, monkeypat
     assert (answer.status, answer.body) == (200, BODY.replace(lost, b"") if lost else BODY)
     assert app._injector.internal_errors == {"act": 1 + again}
     assert_nothing_is_left(app)
+
+
+def by_list(environ, start_response):
+    start_response("200 OK", LENGTH)
+    return list(PIECES)
+
+
+@pytest.mark.parametrize(("way", "is_kept"), [(by_list, True), (by_generator, True), (by_write, False)])
+def test_an_answer_that_was_to_be_lost_is_kept_if_the_switch_is_killed_before_it_begins(time, way, is_kept):
+    def application(environ, start_response):
+        iterable = way(environ, start_response)
+        kill(app)
+        return iterable
+
+    faults = {"delay": kinds.Delay(2), "abort": kinds.Abort(503, after=True)}
+    app = wrapped(application, rules(**faults), time)
+    answer = serve(app, environment("/pay"))
+    if is_kept:
+        assert (answer.status, answer.body, answer.mark) == (200, BODY, "r;delay")
+        assert tally(app) == ({"delay": 1}, {"killed": 1})
+    else:
+        assert (answer.status, answer.mark) == (503, "r;delay, r;abort")
+    assert_nothing_is_left(app)
