@@ -21,7 +21,7 @@ from faultware.runtime.reporter import Reporter
 from faultware.runtime.traffic import Traffic
 from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
 from faultware.runtime.view import Glance, View
-from faultware.state.store import KILLED, version_of
+from faultware.state.store import KILLED, version_of, was_killed
 from faultware.telemetry.readings import Readings
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Injector(Glance, Reporter):
         known = {entry.rule.name: entry for entry in self.loaded[1].live}
         rules = self.switch.rule_set(snapshot, self.exemptions, known)
         self.loaded = (word, rules)
-        self.snapshot = snapshot
+        before, self.snapshot = self.snapshot, snapshot
         if not snapshot.killed and snapshot.changed_at != self.armed_at:
             # Before any request sees it: what is faulted from now on is not to be forgotten again.
             if self.armed_at is not None:
@@ -243,7 +243,8 @@ class Injector(Glance, Reporter):
         self.last_reload = (True, self.clocks.wall())
         is_off = word & KILLED or self.is_cut
         self._show(word, self._nothing if is_off else rules)
-        if is_off:
+        # Whoever armed again at once may have been faster than this process.
+        if is_off or (before is not None and was_killed(snapshot, before.version)):
             self.holding.release_all()
         return snapshot
 

@@ -240,6 +240,11 @@ def noted(after: Snapshot, deed: Deed) -> Snapshot:
     return replace(after, deeds=(*after.deeds, deed)[-MAX_DEEDS:])
 
 
+def was_killed(snapshot: Snapshot, version: int) -> bool:
+    """Whether somebody has killed the switch since it had this version, as far as the trail goes back."""
+    return any(deed.action == "kill" and deed.before >= version for deed in snapshot.deeds)
+
+
 def word(snapshot: Snapshot) -> int:
     """What `signal[0]` is for a snapshot."""
     return snapshot.version << _VERSION_BITS | (KILLED if snapshot.killed else 0)

@@ -47,6 +47,24 @@ def test_a_kill_elsewhere_releases_held_requests_by_the_next_tick(time):
     assert injector.tick() == IDLE_SECONDS
 
 
+def test_a_kill_that_is_followed_by_an_arm_before_anybody_has_looked_releases_what_was_held(time):
+    injector, held, late = make_injector(PAY, time=time), Held(), Held()
+    ask(injector)
+    injector.hold(held)
+    other = other_worker(injector, time)
+    other.arm("me")
+    injector.tick()
+    assert held.releases == 0
+    other.kill("me")
+    other.arm("me")
+    injector.tick()
+    assert held.releases == 1
+    injector.hold(late)
+    other.replace_rules(rules_of(PAY))
+    injector.tick()
+    assert (held.releases, late.releases, names(injector)) == (1, 0, ["pay"])
+
+
 def test_while_requests_are_held_the_kill_file_is_looked_for_more_often_and_nothing_else_is_done_so(time):
     injector, held, done = make_injector(PAY, time=time), Held(), []
     injector.chores.append(lambda _injector: done.append(time.now))
