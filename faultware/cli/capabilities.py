@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace, screen: Screen) -> Ending:
     """Show them."""
-    answer = open_endpoint(arguments).ask("GET", "/capabilities")
+    answer = open_endpoint(arguments).ask("GET", "/capabilities", holds=("server", "faults"))
     if screen.answer(answer):
         return Ending.DONE
     screen.line(server_line(answer["server"]))

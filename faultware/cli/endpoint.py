@@ -16,10 +16,12 @@ from urllib.parse import quote, urlsplit
 from faultware.cli.ending import NoAnswerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _DEFAULT_PATH: Final = "/_faultware"
 _MAX_ANSWER: Final = 16 * 1024 * 1024
+_HINT: Final = "is faultware enabled there, with a token, and is this the path?"
+_STATUS: Final = ("state", "rules", "version")
 _PROBLEM: Final = "application/problem+json"
 # A socket, and where the endpoint is on it if not in the usual place.
 _UNIX: Final = re.compile(r"unix:(?P<socket>/[^\0]+?)(?::(?P<path>/[^?#\s]*))?")
@@ -60,23 +62,23 @@ class Endpoint:
 
     def status(self) -> dict[str, Any]:
         """The state of the switch, and of the worker that answers."""
-        return self.ask("GET", "/status")
+        return self.ask("GET", "/status", holds=_STATUS)
 
     def kill(self, reason: str = "") -> dict[str, Any]:
         """Stop all faults."""
-        return self.ask("POST", "/kill", {"reason": reason} if reason else None)
+        return self.ask("POST", "/kill", {"reason": reason} if reason else None, holds=_STATUS)
 
     def arm(self, duration: str = "") -> dict[str, Any]:
         """Let faults happen."""
-        return self.ask("POST", "/arm", {"for": duration} if duration else None)
+        return self.ask("POST", "/arm", {"for": duration} if duration else None, holds=_STATUS)
 
     def rules(self) -> dict[str, Any]:
         """The rules in force."""
-        return self.ask("GET", "/rules")
+        return self.ask("GET", "/rules", holds=("rules",))
 
     def put_rules(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
         """Put these rules in the place of all others."""
-        return self.ask("PUT", "/rules", documents)
+        return self.ask("PUT", "/rules", documents, holds=("rules",))
 
     def delete_rule(self, name: str) -> None:
         """Take one rule away."""
@@ -84,14 +86,20 @@ class Endpoint:
 
     def explain(self, described: Mapping[str, Any]) -> dict[str, Any]:
         """What would become of a request."""
-        return self.ask("POST", "/explain", described)
+        return self.ask("POST", "/explain", described, holds=("state", "request", "rules"))
 
     def events(self, since: int) -> dict[str, Any]:
         """What happened in the worker that answers."""
-        return self.ask("GET", f"/events?since={since}")
+        return self.ask("GET", f"/events?since={since}", holds=("events",))
 
-    def ask(self, method: str, path: str, data: object = None) -> dict[str, Any]:
+    def ask(self, method: str, path: str, data: object = None, *, holds: Collection[str] = ()) -> dict[str, Any]:
         """One request, and the object that answers it; empty where there is nothing to say.
+
+        Args:
+            method: In capitals.
+            path: Below that of the endpoint.
+            data: What is sent as JSON; None: nothing.
+            holds: What the object has at least, if the endpoint has answered and nobody else.
 
         Raises:
             RefusedError: The endpoint says no.
@@ -106,11 +114,12 @@ class Endpoint:
         if status >= HTTPStatus.MULTIPLE_CHOICES or kind != "application/json":
             place = headers.get("location", "")
             what = f"status {status}" + (f", see {place}" if place else "")
-            hint = "is faultware enabled there, with a token, and is this the path?"
-            raise NoAnswerError(f"{self.url}: this is not the control endpoint: {what}", hint=hint)
+            raise NoAnswerError(f"{self.url}: this is not the control endpoint: {what}", hint=_HINT)
         answer = _object(body)
         if answer is None:
             raise NoAnswerError(f"{self.url}: the answer is not JSON")
+        if not answer.keys() >= set(holds):
+            raise NoAnswerError(f"{self.url}: this is not the control endpoint: it answers something else", hint=_HINT)
         return answer
 
     def _exchange(self, method: str, target: str, data: object) -> tuple[int, Mapping[str, str], bytes]:

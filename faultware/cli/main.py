@@ -77,11 +77,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Steer the faults of a service, and stop them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"faultware {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        sub = commands.add_parser(command.name, help=command.summary, description=command.description)
+        # Not abbreviated: `--token` would be taken for `--token-file`, and the token for a path.
+        sub = commands.add_parser(
+            command.name, help=command.summary, description=command.description, allow_abbrev=False
+        )
         sub.add_argument("--json", action="store_true", help="for programs")
         sub.set_defaults(run=command.run)
         command.options(sub)

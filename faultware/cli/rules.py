@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 def options(parser: ArgumentParser) -> None:
     """The arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    shown = actions.add_parser("show", help="the rules in force", description="Show the rules in force.")
+    shown = actions.add_parser(
+        "show", help="the rules in force", description="Show the rules in force.", allow_abbrev=False
+    )
     put = actions.add_parser(
         "put",
         help="put rules in the place of all others",
         description="Put rules in the place of all others. Without `for` they live for 10 minutes, an hour at most.",
+        allow_abbrev=False,
     )
     put.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
-    delete = actions.add_parser("delete", help="take one rule away", description="Take one rule away.")
+    delete = actions.add_parser(
+        "delete", help="take one rule away", description="Take one rule away.", allow_abbrev=False
+    )
     delete.add_argument("name", metavar="NAME", help="the rule's name")
     for action in (shown, put, delete):
         place_options(action)

@@ -32,7 +32,7 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
     endpoint = open_endpoint(arguments)
     if endpoint.socket:
         raise UsageError("faults are tried on the service's own address", hint="--url http://HOST:PORT")
-    told = endpoint.ask("GET", "/capabilities")
+    told = endpoint.ask("GET", "/capabilities", holds=("server", "faults"))
     outcomes = list(Tester(endpoint).run(told, harm=arguments.instance_faults))
     counts = Counter(outcome.verdict for outcome in outcomes)
     ending = Ending.REFUSED if counts["wrong"] else Ending.DONE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (pydantic reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, cast
 
 from pydantic import Field, SecretStr, ValidationError
@@ -380,12 +380,8 @@ def _read_secret_file(
         if path is not None:
             given[name], labels[name] = read(path), label
     except (RuleError, SettingsError) as error:
-        asked = given.pop(file)
-        text = str(asked) if isinstance(asked, (str, Path)) else ""
-        if error.where == text and "/" not in text and len(text) >= tokens.LEAST_TOKEN:
-            # It may be the secret itself.
-            error = SettingsError(error.message, hint=error.hint or "the path of a file that holds it")
         mistakes.append(seen_from(error, label, SettingsError))
+        del given[file]
 
 
 def _mistake(detail: ErrorDetails, labels: Mapping[str, str]) -> ConfigurationError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from faultware.config.files import read_bytes
 from faultware.core.rules import NAME, NAME_HINT
-from faultware.errors import RuleError
+from faultware.errors import RuleError, SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,3 +170,8 @@ def _text(path: Path, what: str = "token") -> str:
         return read_bytes(path, _MAX_FILE).decode()
     except UnicodeDecodeError:
         raise RuleError(f"the {what} is not UTF-8") from None
+    except SettingsError as error:
+        if "/" in str(path) or len(str(path)) < LEAST_TOKEN:
+            raise
+        # It may be the secret itself.
+        raise SettingsError(error.message, hint=error.hint or "the path of a file that holds it") from None

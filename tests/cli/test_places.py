@@ -54,6 +54,10 @@ def test_a_service_may_be_called_by_a_name_that_it_knows(ask, shop, monkeypatch)
             ("status", "--url", "http://127.0.0.1:1", "--token-file", "/nowhere/token"),
             "the control token cannot be used: /nowhere/token: there is no such file",
         ),
+        (
+            ("status", "--url", "http://127.0.0.1:1", "--token-file", "0123456789abcdef"),
+            "the control token cannot be used: there is no such file (the path of a file that holds it)",
+        ),
     ],
 )
 def test_what_is_missing_is_named(run, words, message):
@@ -112,6 +116,24 @@ def answering(status, headers, body):
         return [body]
 
     return app
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["kill"], ["arm"], ["rules", "show"], ["explain", "/"], ["events"], ["capabilities"]]
+)
+def test_somebody_else_who_answers_in_json_is_not_taken_for_the_endpoint(run, serve, monkeypatch, words):
+    app = answering("200 OK", [("Content-Type", "application/json")], b'{"ok": true}')
+    monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", TOKEN)
+    result = run(*words, "--url", serve(app))
+    assert result.code == 3
+    assert "this is not the control endpoint: it answers something else (is faultware enabled there" in result.err
+
+
+@pytest.mark.parametrize("words", [["status"], ["kill"], ["rules", "show"]])
+def test_no_option_is_taken_for_another_that_begins_alike(run, words):
+    result = run(*words, "--token", "x")
+    assert result.code == 2
+    assert "unrecognized arguments: --token" in result.err
 
 
 @pytest.mark.parametrize(
