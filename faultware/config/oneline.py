@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _CONDITIONS: Final = ("header", "query", "cookie", "host", "client")
 _EXAMPLES: Final = {"host": "host=api.example.com", "client": "client=10.0.0.0/8"}
 _CONDITIONS_HINT: Final = "one of header:NAME=, query:NAME=, cookie:NAME=, host=, client="
+_JOIN_HINT: Final = "methods are joined by a comma, without a blank"
 
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]*(?:,[A-Z][A-Z-]*)*", re.ASCII)
 _CONDITION: Final = re.compile(rf"({'|'.join(_CONDITIONS)})(?=[:=]|\Z)(?::([^=]*))?(=?)(.*)", re.DOTALL)
@@ -117,8 +118,11 @@ def _read_rule(words: Words) -> Rule:
     arrow = words.find("->")
     if arrow is not None:
         raise words.wrong("'->' is not part of a rule", "write two rules; each rolls its own dice", at=arrow)
+    comma = _comma(words)
+    if comma is not None:
+        raise words.wrong("a comma does not end a rule", "`;` or a new line begins another", at=comma)
     methods = _methods(words)
-    path = _path(words)
+    path = _path(words, methods)
     match = _conditions(words, path, methods)
     percentage, count = _share(words)
     start = words.at
@@ -143,10 +147,23 @@ def _read_rule(words: Words) -> Rule:
         raise words.wrong(error.message, error.hint, at=start) from None
 
 
+def _comma(words: Words) -> int | None:
+    """Where a comma stands between what look like two rules: behind path, share and fault, and before a path."""
+    at = 2
+    while following := words.peek(at + 1):
+        begins = following.startswith("/") or (following in KNOWN_METHODS and words.peek(at + 2).startswith("/"))
+        if begins and words.peek(at).endswith(","):
+            return at
+        at += 1
+    return None
+
+
 def _methods(words: Words) -> tuple[str, ...]:
-    word = words.peek()
+    word, following = words.peek(), words.peek(1)
     if not _METHOD.fullmatch(word):
-        if not word.startswith("/") and set(word.upper().split(",")) <= KNOWN_METHODS:
+        if word.endswith(",") and word[:-1] in KNOWN_METHODS and following in KNOWN_METHODS:
+            raise words.wrong(f"{shown(word)} is not a method", f"{_JOIN_HINT}: {word}{following}")
+        if following.startswith("/") and set(word.upper().split(",")) <= KNOWN_METHODS:
             raise words.wrong(f"{shown(word)} is not a method", f"write {word.upper()}")
         return ()
     methods = tuple(word.split(","))
@@ -159,10 +176,11 @@ def _methods(words: Words) -> tuple[str, ...]:
     return methods
 
 
-def _path(words: Words) -> PathMatch:
+def _path(words: Words, methods: tuple[str, ...]) -> PathMatch:
     word = words.peek()
     if not word.startswith("/"):
-        raise words.wrong("a path begins with /", _path_hint(words, word))
+        joined = f"{_JOIN_HINT}: {','.join(methods)},{word}" if methods and word in KNOWN_METHODS else ""
+        raise words.wrong("a path begins with /", joined or _path_hint(words, word))
     path = words.checked(lambda: PathMatch.parse(word))
     words.take()
     return path
@@ -173,6 +191,8 @@ def _path_hint(words: Words, word: str) -> str:
         return "write /payments, or /** for every path"
     if word == "*":
         return "write /** for every path"
+    if word[0].isdigit() and words.peek(1).startswith("/"):
+        return f"the path comes first: {words.peek(1)[:40]} {word[:40]} …"
     if word in FAULTS or word[0].isdigit():
         return words.rewritten("/** 100% " if word in FAULTS else "/** ")
     if word in SYNONYMS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.config.files import read_file
-from faultware.config.mistakes import did_you_mean, nearest, shown
+from faultware.config.mistakes import nearest, shown
 from faultware.errors import ConfigurationError, SettingsError
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def variables_source(
         if not upper.startswith(PREFIX) or upper in _COMMAND_LINE or _SERVICE_LINKS.fullmatch(upper):
             continue
         if upper not in known:
-            mistakes.append(SettingsError(f"unknown variable {shown(variable)}", hint=_hint(upper, known.values())))
+            mistakes.append(
+                SettingsError(f"unknown variable {shown(variable)}", hint=_variable_hint(upper, known.values()))
+            )
         elif upper in spellings:
             message = f"this is set twice, as {spellings[upper]} and as {variable}"
             mistakes.append(SettingsError(message, where=upper, hint="remove one"))
@@ -77,13 +79,25 @@ def variables_source(
     return Source(values, before=PREFIX, upper=True)
 
 
-def _hint(variable: str, names: Iterable[str]) -> str:
+def _meant(name: str, names: Iterable[str]) -> str:
+    """The setting that was probably meant, or an empty text; the prefix of variables does not count."""
+    known = list(names)
     # Some tools write nested names with two underscores; there are none here.
-    word = variable.removeprefix(PREFIX).partition("__")[0]
-    known = [name.upper() for name in names]
+    word = name.lower().removeprefix(PREFIX.lower()).partition("__")[0]
+    if word in known:
+        return word
     # Half of a name: TOKEN is CONTROL_TOKEN, however much STORE looks like it.
-    best = nearest(word, [name for name in known if word in name.split("_")], 0) or nearest(word, known)
-    return f"did you mean {PREFIX}{best}?" if best else f"{PREFIX} and one of {', '.join(names).upper()}"
+    return nearest(word, [other for other in known if word in other.split("_")], 0) or nearest(word, known)
+
+
+def _variable_hint(variable: str, names: Iterable[str]) -> str:
+    best = _meant(variable, names)
+    return f"did you mean {PREFIX}{best.upper()}?" if best else f"{PREFIX} and one of {', '.join(names).upper()}"
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    best = _meant(name, names)
+    return f"did you mean {best}?" if best else f"one of {', '.join(names)}"
 
 
 def arguments_source(
@@ -92,7 +106,7 @@ def arguments_source(
     """The arguments of a middleware; None is not given. Unknown ones are added to `mistakes`."""
     names = list(names)
     mistakes += [
-        SettingsError(f"unknown argument {shown(name)}", hint=did_you_mean(name, names))
+        SettingsError(f"unknown argument {shown(name)}", hint=_hint(name, names))
         for name in arguments
         if name not in names
     ]
@@ -113,7 +127,7 @@ def file_source(path: Path, names: Iterable[str], mistakes: list[ConfigurationEr
         if name == "config_file":
             mistakes.append(SettingsError("a file cannot name another", where=source.label(name), hint="leave it out"))
         elif name not in names:
-            hint = did_you_mean(name, names)
+            hint = _hint(name, names)
             mistakes.append(SettingsError(f"unknown key {shown(name)}", where=str(path), hint=hint))
         elif value is None:
             hint = "leave it out, or write a value"

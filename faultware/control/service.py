@@ -216,7 +216,9 @@ class Control:
                 detail = f"too many wrong tokens; a right one is let in at once, a wrong one not before {seconds} s"
                 headers["retry-after"] = str(seconds)
                 raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
-        raise Problem(HTTPStatus.UNAUTHORIZED, "send the control token as authorization: Bearer …", headers=headers)
+        is_sent = authorization.strip().lower().startswith("bearer ")
+        detail = "the control token is wrong" if is_sent else "send the control token as authorization: Bearer …"
+        raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
 
     def _check_role(self, request: ControlRequest, token: Token, needs: Role) -> None:
         if token.role < needs:

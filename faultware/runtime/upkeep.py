@@ -6,6 +6,7 @@ become of the store. The injector is given to each step and not held: it ends wi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.quantities import duration
@@ -60,8 +61,10 @@ class Upkeep:
         """Rules do not outlive the last answer of the store by more than the grace; with the next one they go on."""
         store = injector.switch.store
         now = injector.clocks.wall()
-        if store.age_seconds > self.grace_seconds:
-            if not injector.is_cut and not injector.switch.killed:
+        age = store.age_seconds
+        if age > self.grace_seconds:
+            # Not where it has not answered this process at all yet: then nothing has been going on here.
+            if age < math.inf and not injector.is_cut and not injector.switch.killed:
                 self._has_told_cut = True
                 reason = f"it has not answered for {duration(self.grace_seconds)}"
                 injector.tell(SwitchKilled(now, STORE, reason))

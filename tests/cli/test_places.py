@@ -86,7 +86,7 @@ def test_a_wrong_token_is_refused_and_never_shown(ask, monkeypatch):
     monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", "the-wrong-token-this-is")
     result = ask("status")
     assert result.code == 1
-    assert "send the control token" in result.err
+    assert "the control token is wrong" in result.err
     assert "the-wrong" not in result.err
     monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", "too short")
     assert "short" not in ask("status").err

@@ -94,7 +94,7 @@ def test_a_wrong_token_tries_nothing(ask, monkeypatch):
     monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", "a-token-that-opens-nothing")
     result = ask("selftest")
     assert (result.code, result.out) == (1, "")
-    assert "send the control token" in result.err
+    assert "the control token is wrong" in result.err
 
 
 def test_a_service_that_goes_away_is_no_answer(ask, trials, monkeypatch):

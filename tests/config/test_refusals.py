@@ -85,6 +85,7 @@ TWINS = [Rule("a", percentage=1, hang=Hang()), Rule("a", percentage=2, abort=Abo
         ({"enabled": 7}, f"enabled=: 7 {NOT_A_SWITCH}"),
         ({"armed": [True]}, f"armed=: a list {NOT_A_SWITCH}"),
         ({"max_deley": "1s"}, "unknown argument 'max_deley' (did you mean max_delay?)"),
+        ({"token": "x"}, "unknown argument 'token' (did you mean control_token?)"),
         ({"max_delay": 30}, "max_delay=: 30 is not a duration: a duration needs its unit (write '30s' or '200ms')"),
         ({"max_delay": True}, "max_delay=: true is not a duration (write '30s' or '200ms')"),
         (
@@ -252,6 +253,7 @@ def test_a_wrong_file_is_told_with_line_and_column(name, content, message, direc
         ("max_percentage = 0.5", "f.toml: max_percentage: 0.5 may be a share or a percentage (write '0.5%' or 50)"),
         ("armed = 1", f"f.toml: armed: 1 {NOT_A_SWITCH}"),
         ("max_deley = '5s'", "f.toml: unknown key 'max_deley' (did you mean max_delay?)"),
+        ("FAULTWARE_ENABLED = true", "f.toml: unknown key 'FAULTWARE_ENABLED' (did you mean enabled?)"),
         ("config_file = 'g.toml'", "f.toml: config_file: a file cannot name another (leave it out)"),
         ("control_token = 12345", "f.toml: control_token: the token is not a text (quote it)"),
         ("rules = 7", "f.toml: rules: rules: 7 is not a list of rules (a list, one rule, or {rules: [...]})"),

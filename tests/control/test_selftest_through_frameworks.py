@@ -51,7 +51,7 @@ def test_without_the_token_there_is_no_fault(service):
         status, told, body = service.ask("GET", f"{PATH}?fault=abort+503", headers)
         assert (status, told["content-type"]) == (401, "application/problem+json")
         assert "selftest;abort" not in str(told)
-        assert json.loads(body)["detail"].startswith("send the control token")
+        assert "control token" in json.loads(body)["detail"]
 
 
 def test_a_killed_switch_keeps_it_from_acting_and_arming_lets_it_act_again(service):

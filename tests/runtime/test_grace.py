@@ -156,6 +156,16 @@ def test_nothing_happens_in_a_process_before_the_store_has_answered_there(time, 
     assert heard.of(SwitchKilled) == heard.of(SwitchArmed) == []
 
 
+def test_nothing_is_said_where_the_thread_looks_before_the_request_that_started_it_goes_on(injector, store, heard):
+    store.age_seconds = math.inf
+    injector.tick()
+    assert names(injector) == []
+    store.age_seconds = 0.0
+    injector.tick()
+    assert names(injector) == ["pay"]
+    assert heard.of(SwitchKilled) == heard.of(SwitchArmed) == []
+
+
 def test_the_store_is_told_again_that_a_process_serves_after_a_fork(injector, store):
     injector.after_fork()
     names(injector)

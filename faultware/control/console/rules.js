@@ -21,8 +21,8 @@ export function showRules() {
   rows("rule-rows", rules, (rule) => rule.name, (rule) => {
     const expiry = rule.expires_in === null ? cell("never") : cell("");
     if (rule.expires_in !== null) expiry.dataset.until = now() + rule.expires_in;
-    const title = cell("");
-    title.append(text("span", rule.name, "name"), text("span", rule.line ?? "more than one line can say", "line"));
+    const title = cell("", "rule");
+    title.append(text("span", rule.name, "name"), text("span", rule.line ?? "needs more than one line", "line"));
     const injected = cell(count(rule.injected), "number");
     if (rule.suppressed) injected.append(text("small", ` +${count(rule.suppressed)} suppressed`));
     return [title, cell(count(rule.matched), "number"), injected, share(rule), expiry, actions(rule)];
@@ -59,7 +59,7 @@ function actions(rule) {
     button.addEventListener("click", () => {
       if (!may(`${word.toLowerCase()} a rule`)) return;
       if (possible) act(rule);
-      else alarm(`${rule.name} says more than one line can: change it as a document, with PUT rules/${rule.name}.`);
+      else alarm(`${rule.name} needs more than one line: change it as a document, with PUT rules/${rule.name}.`);
     });
     found.append(button);
   }
