@@ -1,7 +1,8 @@
 """Starts real servers on free loopback ports, talks to them over sockets, and stops them, whatever happens.
 
 A server is named by its kind (`SERVERS`). It runs in a session of its own in a clean environment, writes its output to
-a file, and is stopped by its process group, at the latest when the interpreter ends.
+a file, and is stopped by its process group, at the latest when the interpreter ends. Nobody waits for one whose end no
+test looks at: some take two seconds.
 """
 
 from __future__ import annotations
@@ -160,6 +161,8 @@ class Server:
         self.process = process
         self._log_path = log_path
         self._last_log = ""
+        self._is_leaving = False
+        self._gone_by = 0.0
 
     @property
     def log(self) -> str:
@@ -211,12 +214,22 @@ class Server:
         assert reply.status == 200, (reply, self.log)
         return reply.json()
 
+    def leave(self) -> None:
+        """Ask it to stop; whoever starts another server, or the end of the interpreter, sees to it that it does."""
+        if not self._is_leaving:
+            self._is_leaving, self._gone_by = True, time.monotonic() + STOP_SECONDS
+            self.process.terminate()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has stopped, or had its time for it, since it was asked to."""
+        return self._is_leaving and (self.process.poll() is not None or time.monotonic() > self._gone_by)
+
     def stop(self) -> str:
         """Stop it and everything it started; what it wrote."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
+        self.leave()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, self._gone_by - time.monotonic()))
         # The group has the number of its first process, which nobody else can get while one of its members lives.
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -232,6 +245,8 @@ _running: set[Server] = set()
 
 @atexit.register
 def _stop_all() -> None:
+    for server in _running:
+        server.leave()
     for server in list(_running):
         server.stop()
 
@@ -263,6 +278,8 @@ def free_port() -> int:
 
 def launch(kind: str, settings: Mapping[str, str], *more: str, app: str = "", cwd: Path = ROOT) -> Server:
     """Start a server without waiting for it."""
+    for left in [server for server in _running if server.has_left]:
+        left.stop()
     port, app = free_port(), app or f"tests.servers.{SERVERS[kind].protocol}_app:app"
     descriptor, name = tempfile.mkstemp(prefix=f"faultware-{kind}-", suffix=".log")
     command = SERVERS[kind].command(app, port, *SERVERS[kind].options, *more)
@@ -304,7 +321,7 @@ def serve(kind: str, settings: Mapping[str, str], *more: str, app: str = "", cwd
     try:
         yield server
     finally:
-        server.stop()
+        server.leave()
 
 
 def _answers(server: Server) -> bool:
