@@ -136,6 +136,13 @@ def observed(port, name, *headers):
         client.close()
 
 
+def of_everybody(everybody, name, do):
+    """What comes of something that is done with Envoy's port and with ours, at the same time."""
+    mesh, ports = everybody
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(do, (mesh.ports[name], *ports.values())))
+
+
 ASKED = [
     ("tenth", (), 0.1),
     ("fortieth", (), 0.025),
@@ -148,11 +155,9 @@ ASKED = [
 
 @pytest.mark.parametrize(("name", "headers", "share"), ASKED)
 def test_everybody_aborts_the_same_share(everybody, name, headers, share):
-    mesh, ports = everybody
-    theirs = observed(mesh.ports[name], name, *headers)
+    theirs, *each = of_everybody(everybody, name, lambda port: observed(port, name, *headers))
     assert is_chance(theirs, TRIES, share)
-    for port in ports.values():
-        ours = observed(port, name, *headers)
+    for ours in each:
         assert is_chance(ours, TRIES, share)
         assert may_differ_by(ours - theirs, TRIES, share)
 
@@ -197,15 +202,14 @@ def test_a_request_belongs_to_one_of_several_clusters_and_meets_its_faults_alone
             client.close()
 
     before = mesh.counters()["drawn"].get("delays_injected", 0)
-    theirs = statuses(mesh.ports["drawn"])
+    delays = [injected(port, "drawn")["delay"] for port in ports.values()]
+    theirs, *each = of_everybody(everybody, "drawn", statuses)
     assert theirs.keys() == {200, *shares}
     # No other cluster has a delay, and of that one every request has both.
     assert mesh.counters()["drawn"]["delays_injected"] - before == theirs[502]
-    for port in ports.values():
-        delays = injected(port, "drawn")["delay"]
-        ours = statuses(port)
+    for port, earlier, ours in zip(ports.values(), delays, each, strict=True):
         assert ours.keys() == {200, *shares}
-        assert injected(port, "drawn")["delay"] - delays == ours[502]
+        assert injected(port, "drawn")["delay"] - earlier == ours[502]
         for status, share in shares.items():
             assert is_chance(ours[status], TRIES, share)
             assert may_differ_by(ours[status] - theirs[status], TRIES, share)
@@ -251,17 +255,16 @@ def test_what_is_too_much_at_one_time_passes_and_is_counted(everybody, name, sta
         with ThreadPoolExecutor(6) as pool:
             return Counter(pool.map(one, range(6)))
 
-    seen = {(status, True): 2, (200, False): 4}
     before = Counter(mesh.counters()[name])
-    assert crowd(mesh.ports[name]) == seen
+    for port in ports.values():
+        # The first request of a case makes its middleware.
+        injected(port, name)
+    assert of_everybody(everybody, name, crowd) == [{(status, True): 2, (200, False): 4}] * 3
     more = Counter(mesh.counters()[name]) - before
     assert more == Counter(
         delays_injected=counted["delay"], aborts_injected=counted.get("abort", 0), faults_overflow=counted["overflow"]
     )
     for port in ports.values():
-        # The first request of a case makes its middleware.
-        injected(port, name)
-        assert crowd(port) == seen
         assert injected(port, name) == Counter(counted)
 
 
