@@ -14,7 +14,8 @@ def test_requests_made_of_rules_often_match_them_and_every_kind_of_path_occurs()
     found: Counter[str] = Counter()
     everything = list(HealthCheck)
 
-    @settings(max_examples=800, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=everything)
+    # The same ones every time: what is counted is no matter of luck.
+    @settings(max_examples=500, derandomize=True, phases=[Phase.generate], suppress_health_check=everything)
     @given(st.data())
     def count(data):
         rules = data.draw(rule_lists(max_size=3).filter(bool))

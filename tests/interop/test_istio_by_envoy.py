@@ -100,7 +100,7 @@ def hits(rules, request):
     return any(next(([bool(rule.faults)] for rule in rules if rule.match.accepts(request)), [False]))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(blocks, st.lists(requests, min_size=8, max_size=16))
 def test_a_block_matches_what_the_route_matches_that_istio_makes_of_it(block, several):
     ours = import_text(service(f"{{{FAULT}, match: [{json.dumps(block)}]}}"), "f.yaml").rules
