@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -18,12 +20,12 @@ from faultware.wsgi import FaultMiddleware
 from tests.cli.conftest import RULES, TOKEN, application, listening
 
 ROOT = Path(__file__).parents[2]
-# Runs a command line in which no module can be imported that an extra would bring.
+# Runs command lines where no module can be imported that an extra would bring, and says what comes of each.
 PROGRAM = """
-import json, sys
+import contextlib, io, json, sys
 
 class Extras:
-    names = frozenset(json.loads(sys.argv.pop(1)))
+    names = frozenset(json.loads(sys.argv[1]))
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in self.names:
@@ -31,7 +33,16 @@ class Extras:
 
 sys.meta_path.insert(0, Extras())
 from faultware.cli.main import main
-sys.exit(main(sys.argv[1:]))
+
+def run(words):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main(words)
+        except SystemExit as end:
+            code = end.code
+    return code, out.getvalue(), err.getvalue()
+
+print(json.dumps([run(words) for words in json.loads(sys.argv[2])]))
 """
 
 
@@ -66,12 +77,19 @@ def shop(tmp_path):
     server.server_close()
 
 
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
 def run(extras):
-    def run_words(*words):
+    def run_lines(*lines):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FAULTWARE_")}
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps(extras), *map(str, words)],
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, json.dumps(extras), json.dumps([list(map(str, words)) for words in lines])],
             cwd=ROOT,
             env={**environment, "FAULTWARE_CONTROL_TOKEN": TOKEN},
             capture_output=True,
@@ -79,8 +97,10 @@ def run(extras):
             timeout=60,
             check=False,
         )
+        assert (done.returncode, done.stderr) == (0, "")
+        return [Result(*result) for result in json.loads(done.stdout)]
 
-    return run_words
+    return run_lines
 
 
 def test_extras_are_not_among_what_is_left(extras):
@@ -93,21 +113,20 @@ def test_every_command_that_stops_or_shows_works_by_each_of_its_ways(run, shop):
     both = [("status",), ("kill", "--wait"), ("arm", "--for", "5m"), ("rules", "put", "/a 5% abort 500 as a")]
     both += [("rules", "show"), ("explain", "/a"), ("events",)]
     for place in (("--url", url), ("--store", store)):
-        for words in both:
-            for form in ((), ("--json",)):
-                done = run(*words, *place, *form)
-                assert (done.returncode, done.stderr) == (0, ""), (words, place, form)
-            assert json.loads(done.stdout), words
-        assert run("rules", "delete", "a", *place).returncode == 0
-    assert run("capabilities", "--url", url).returncode == 0
-    assert run("validate", "/a 5% abort 500").returncode == 0
-    assert run("kill", "--kill-file", kill_file).returncode == 0
+        plain = [(*words, *place) for words in both]
+        formed = [(*words, "--json") for words in plain]
+        lines = [*itertools.chain(*zip(plain, formed, strict=True)), ("rules", "delete", "a", *place)]
+        for words, done in zip(lines, run(*lines), strict=True):
+            assert (done.returncode, done.stderr) == (0, ""), words
+            assert words not in formed or json.loads(done.stdout), words
+    others = ("capabilities", "--url", url), ("validate", "/a 5% abort 500"), ("kill", "--kill-file", kill_file)
+    assert [done.returncode for done in run(*others)] == [0, 0, 0]
     assert kill_file.exists()
 
 
 def test_what_needs_an_extra_says_which(run, tmp_path):
     (tmp_path / "rules.yaml").write_text("rules: []")
-    done = run("validate", tmp_path / "rules.yaml")
+    (done,) = run(("validate", tmp_path / "rules.yaml"))
     assert (done.returncode, "pip install 'faultware[yaml]'" in done.stderr) == (2, True)
-    done = run("kill", "--store", "redis://127.0.0.1:1")
+    (done,) = run(("kill", "--store", "redis://127.0.0.1:1"))
     assert (done.returncode, "pip install 'faultware[redis]'" in done.stderr) == (2, True)
