@@ -13,6 +13,8 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Tests start hundreds of interpreters: each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.15 python3.14 python3.13 python3.12 python3.11 python)
 
 .PHONY: help demo test servers console console-pictures check bench wheel docs-reference server-matrix clean

@@ -21,8 +21,26 @@ def workers(server: Server, number: int) -> set[str]:
     return {reply.headers["x-pid"] for reply in ask_every_worker(server, number)}
 
 
-@pytest.mark.parametrize("by", ["term", "kill", "exit"])
-@pytest.mark.parametrize("kind", ["uvicorn-4", "gunicorn-4", "gunicorn-uvicorn"])
+# Each way and each kind once in `make test`, the other pairs in `make servers`: each starts five processes and more.
+@pytest.mark.parametrize(
+    ("kind", "by"),
+    [
+        ("uvicorn-4", "kill"),
+        ("gunicorn-4", "term"),
+        ("gunicorn-uvicorn", "exit"),
+        *(
+            pytest.param(kind, by, marks=pytest.mark.matrix)
+            for kind, by in (
+                ("uvicorn-4", "term"),
+                ("uvicorn-4", "exit"),
+                ("gunicorn-4", "kill"),
+                ("gunicorn-4", "exit"),
+                ("gunicorn-uvicorn", "term"),
+                ("gunicorn-uvicorn", "kill"),
+            )
+        ),
+    ],
+)
 def test_a_worker_that_is_killed_is_replaced_and_the_service_goes_on(kind, by):
     with serve(kind, {**LEAVE, "FAULTWARE_RULES": f"/kill 1x kill by={by} as worker"}) as server:
         number = 4 if kind.endswith("4") else 1
