@@ -6,10 +6,11 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from faultware.asgi.feeding import feed
+from faultware.asgi.finding import line_of
 from faultware.asgi.relieving import relieve
 from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
-from faultware.asgi.transport import disconnect, is_ours, line_of
+from faultware.asgi.transport import disconnect, is_ours
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.core.faults import (
     HANG_OVER,
@@ -80,7 +81,10 @@ async def inject(
     try:
         try:
             if scope.get("http_version") == "2":
-                await relieve(given or send)
+                try:
+                    await relieve(given or send)
+                except Exception as error:  # noqa: BLE001  (the server's private objects are its own)
+                    injector.failed("act", error)
             for injection in done:
                 if injection.fault.phase is Phase.DELAY:
                     injector.injected(injection, request)
@@ -205,7 +209,6 @@ class Act:
         self._send = send
         self._is_marked = is_marked
         self._given = given
-        self._limit = injector.hang_seconds(None)
         self.done = done
 
     async def __call__(self) -> Ending | None:
@@ -233,12 +236,12 @@ class Act:
         if _NEEDS_LINE.isdisjoint(injection.fault.needs for injection in self._plan.injections):
             return None
         return line_of(
+            self._injector,
             self._request,
             self._scope,
             self._ahead.receive,
             self._send,
             feed=stream,
-            limit=self._limit,
             given=self._given,
         )
 
@@ -281,7 +284,7 @@ class Act:
         scope = edited(self._scope, edits) if edits else self._scope
         pace = pacer(chosen, clock)
         receive = stream if pace is None else Paced(stream, pace)
-        chain = shape(faults, self._request.method, self._limit, clock)
+        chain = shape(faults, self._request.method, injector.hang_seconds(None), clock)
         if chain is None:
             if pace is None:
                 stream.leave()

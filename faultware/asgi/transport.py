@@ -1,8 +1,8 @@
 """What a fault can do to the connection of one request, by the connection's own socket or by its stream of HTTP/2.
 
-The server's handle comes first, the search among the descriptors second, and then nothing: no connection is guessed. On
-HTTP/2 other requests share the connection, so only the stream is touched, by private objects of the server, each of
-which may be missing. An in-process client of a test has no connection at all; an exception stands for its end.
+On HTTP/2 other requests share the connection, so only the stream is touched, by private objects of the server, each of
+which may be missing. An in-process client of a test has no connection at all; an exception stands for its end. How the
+connection is found, `finding` knows.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ import anyio
 from faultware.asgi.responses import farewell
 from faultware.core.faults import Garbage, Needs, PartialHead, Reset, StreamReset
 from faultware.errors import InjectedDisconnect
-from faultware.runtime.wire import adopt, find, is_proxied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Send
 
     from faultware.asgi.feeding import Feed
     from faultware.core.faults import Fault
-    from faultware.core.request import Request
     from faultware.runtime.wire import Wire
 
 By: TypeAlias = Literal["fin", "reset"]
@@ -40,18 +38,6 @@ _LOOKS: Final = 2
 _NOTICE_SECONDS: Final = 2.0
 # RFC 9113, section 7.
 _INTERNAL_ERROR: Final = 2
-
-_CLIENT_MODULES: Final = (
-    "starlette.testclient",
-    "httpx._transports.asgi",
-    "httpx2._transports.asgi",
-    "litestar.testing",
-    "quart.testing",
-    "asgiref.testing",
-    "django.test",
-)
-# Starlette's TestClient and HTTPX's ASGITransport, as they call themselves: also where something has wrapped them.
-_CLIENT_NAMES: Final = frozenset({("testclient", 50000), ("127.0.0.1", 123)})
 
 
 class Line:
@@ -326,75 +312,3 @@ def is_ours(error: BaseException | None) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_ours, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return isinstance(error, InjectedDisconnect) or is_ours(error.__cause__ or error.__context__)
-
-
-def line_of(
-    request: Request,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    feed: Feed,
-    limit: float,
-    given: Send | None = None,
-) -> Line | None:
-    """How the connection of a request can be ended.
-
-    Args:
-        request: The request.
-        scope: Its scope.
-        receive: The server's.
-        send: The server's, or what faultware has put around it.
-        feed: See `Line`.
-        limit: See `Line`.
-        given: The server's own `send`, if that is another one: it leads to the server's objects.
-
-    Returns:
-        None: it cannot, or it is not certain which one it is.
-    """
-    if _is_in_process(scope, receive):
-        return InProcess(feed, send, limit)
-    given = given or send
-    version: str = scope.get("http_version", "1.1")
-    if version.startswith("1"):
-        (host, port), (_, local_port) = _address(scope.get("client")), _address(scope.get("server"))
-        if port is None or is_proxied(request, port):
-            return None
-        wire = adopt(_handle(receive, given), (host, port), local_port) or find((host, port), local_port)
-        is_plain = version == "1.1" and scope.get("scheme", "http") in ("http", "ws")
-        return None if wire is None else SocketLine(feed, send, limit, wire, is_plain=is_plain)
-    if version == "2" and scope["type"] == "http":
-        stream = HypercornStream.of(feed, send, limit, given)
-        return stream or (GranianStream(feed, send, limit) if _is_granian(given) else None)
-    return None
-
-
-def _handle(receive: Receive, send: Send) -> Any:
-    """The socket, where a server lets it be seen: uvicorn, hypercorn."""
-    for function in (send, receive):
-        transport: Any = getattr(getattr(function, "__self__", None), "transport", None)
-        if transport is None:
-            hop: Any = function
-            for _ in range(2):
-                hop = getattr(getattr(hop, "__self__", None), "send", None)
-            transport = getattr(getattr(getattr(hop, "__self__", None), "writer", None), "transport", None)
-        if hasattr(transport, "get_extra_info"):
-            return transport.get_extra_info("socket")
-    return None
-
-
-def _address(given: Any) -> tuple[str, int | None]:
-    """An address as servers name it: a tuple or a list; granian writes ports as text."""
-    if not given or len(given) < 2 or given[1] is None:
-        return "", None
-    port = str(given[1])
-    return str(given[0]), int(port) if port.isascii() and port.isdigit() else None
-
-
-def _is_granian(send: Send) -> bool:
-    return type(getattr(send, "__self__", None)).__module__.startswith("granian.")
-
-
-def _is_in_process(scope: Scope, receive: Receive) -> bool:
-    module = getattr(receive, "__module__", None) or ""
-    return module.startswith(_CLIENT_MODULES) or _address(scope.get("client")) in _CLIENT_NAMES

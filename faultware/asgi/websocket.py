@@ -10,9 +10,10 @@ import anyio
 import anyio.lowlevel
 
 from faultware.asgi.feeding import feed
+from faultware.asgi.finding import line_of
 from faultware.asgi.requests import ScopeRequest
 from faultware.asgi.responses import MARK
-from faultware.asgi.transport import disconnect, is_ours, line_of
+from faultware.asgi.transport import disconnect, is_ours
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.core.faults import Abort, WebsocketClose, WebsocketMessages, WebsocketRefuse
 from faultware.core.plan import mark
@@ -65,7 +66,7 @@ async def inject_websocket(
     if not injector.enter(plan, request):
         await app(scope, receive, send)
         return
-    ahead, limit = ReadAhead(receive), injector.hang_seconds(None)
+    ahead = ReadAhead(receive)
     ending, stream = Ending.OVER, None
     try:
         try:
@@ -83,7 +84,7 @@ async def inject_websocket(
                 injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
             await (_deny(send) if ending is Ending.GONE else app(scope, ahead, send))
             return
-        with _line(plan, request, scope, receive, send, stream, limit) or nullcontext() as line:
+        with _line(injector, plan, request, scope, receive, send, stream) or nullcontext() as line:
             possible = _possible(injector, plan, line)
             after = possible.after if possible is not None else ()
             if possible is not None and possible.ending is not None:
@@ -101,11 +102,11 @@ async def inject_websocket(
 
 
 def _line(
-    plan: Plan, request: ScopeRequest, scope: Scope, receive: Receive, send: Send, stream: Feed, limit: float
+    injector: Injector, plan: Plan, request: ScopeRequest, scope: Scope, receive: Receive, send: Send, stream: Feed
 ) -> Line | None:
     if not any(isinstance(injection.fault, WebsocketClose) and injection.fault.by for injection in plan.after):
         return None
-    return line_of(request, scope, receive, send, feed=stream, limit=limit)
+    return line_of(injector, request, scope, receive, send, feed=stream)
 
 
 def _possible(injector: Injector, plan: Plan, line: Line | None) -> Plan | None:

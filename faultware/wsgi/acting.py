@@ -134,7 +134,10 @@ class Act:
         chosen = (self._last,) if self._last is not None else self._after
         if _CONNECTION.isdisjoint(injection.fault.needs for injection in chosen):
             return
-        self._connection = reach(self._environ, self._request)
+        try:
+            self._connection = reach(self._environ, self._request)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            self._injector.failed("act", error)
         refused = [injection for injection in chosen if not self._connection.allows(injection.fault)]
         if refused:
             for injection in refused:

@@ -45,7 +45,11 @@ class Hold:
         self._released = threading.Event()
         # One and the same object, by which the switch knows the request.
         self._release = self._released.set
-        self._gone = departure(environ)
+        self._gone = None
+        try:
+            self._gone = departure(environ)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            injector.failed("act", error)
         injector.hold(self._release)
 
     def __enter__(self) -> Self:

@@ -381,7 +381,7 @@ class HandedOut:
 def test_a_socket_that_the_server_hands_out_need_not_be_looked_for(time, steps, monkeypatch):
     async def main():
         app = wrapped(Application(), "/pay 100% reset as r", time)
-        monkeypatch.setattr("faultware.asgi.transport.find", lambda *_: pytest.fail("it looks for it"))
+        monkeypatch.setattr("faultware.asgi.finding.find", lambda *_: pytest.fail("it looks for it"))
         with (
             socket.create_server(("127.0.0.1", 0)) as listener,
             socket.create_connection(listener.getsockname(), PATIENCE_SECONDS) as client,

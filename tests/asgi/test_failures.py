@@ -124,6 +124,34 @@ def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(time, monkeypatch
     time.run(main)
 
 
+@pytest.mark.parametrize(
+    ("rule", "version", "name"),
+    [
+        ("/pay 100% reset", "1.1", "faultware.asgi.finding.find"),
+        ("/pay 100% truncate 1B", "1.1", "faultware.asgi.finding.is_proxied"),
+        ("/pay 100% slice 1B", "2", "faultware.asgi.acting.relieve"),
+    ],
+)
+def test_a_bug_in_the_search_for_a_connection_lets_the_request_pass_and_is_counted(
+    time, monkeypatch, rule, version, name
+):
+    def bug(*_args, **_kwargs):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(name, bug)
+
+    async def main():
+        application = Application()
+        app = wrapped(application, rule, time)
+        exchange = Exchange(b"money", method="POST")
+        scope = {**http_scope("/pay", method="POST"), "http_version": version}
+        await app(scope, exchange.receive, exchange.send)
+        assert (exchange.status, exchange.body, application.runs) == (200, b"application money", 1)
+        assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
+
+    time.run(main)
+
+
 class Failing(Chain):
     """Fails at one of its calls, and again when it is asked for what it holds, or not.
 

@@ -272,6 +272,27 @@ def test_a_bug_of_our_own_lets_the_request_pass_and_is_counted(monkeypatch, rule
     assert dict(app._injector.internal_errors) == {"decide": 1}
 
 
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("/pay 100% reset", "faultware.wsgi.acting.reach"),
+        ("/pay 100% truncate 1B", "faultware.wsgi.transport.wire_of"),
+        ("/pay 100% delay 1s", "faultware.wsgi.waiting.socket_of"),
+        ("/pay 100% slice 1kB", "faultware.wsgi.waiting.socket_of"),
+    ],
+)
+def test_a_bug_in_the_search_for_a_connection_lets_the_request_pass_and_is_counted(monkeypatch, time, rule, name):
+    def bug(*_args, **_kwargs):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(name, bug)
+    application = Application()
+    app = wrapped(application, rule, time)
+    answer = ask(app, "/pay", method="POST", body=b"money", SERVER_SOFTWARE="a server")
+    assert (answer.status, answer.body, application.runs) == (200, b"application money", 1)
+    assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
+
+
 def test_an_observer_that_raises_is_counted(time):
     class Grumbler:
         def notice(self, event):
