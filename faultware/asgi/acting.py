@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from faultware.asgi.feeding import feed
 from faultware.asgi.finding import line_of
@@ -13,12 +13,12 @@ from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
 from faultware.asgi.transport import disconnect, is_ours
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.core.faults import (
+    CONNECTION_NEEDS,
     HANG_OVER,
     Abort,
     Close,
     Garbage,
     Hang,
-    Needs,
     PartialHead,
     Phase,
     Raise,
@@ -26,10 +26,9 @@ from faultware.core.faults import (
     RequestHeaders,
     Reset,
     StreamReset,
-    Throttle,
 )
 from faultware.core.plan import Injection, mark
-from faultware.core.shaping.build import pacer, shape
+from faultware.core.shaping.build import acts_on_response, pacer, shape
 from faultware.runtime.holding import Ending
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from faultware.core.plan import Plan
     from faultware.runtime.injector import Injector
 
-_NEEDS_LINE: Final = frozenset({Needs.SOCKET, Needs.RAW, Needs.STREAM})
 Injections: TypeAlias = tuple[Injection, ...]
 
 
@@ -93,7 +91,7 @@ async def inject(
                 done, ending = _go_on(injector, plan, request, held)
             if ending is Ending.OVER:
                 last = plan.ending
-                if last is not None and last.fault.needs not in _NEEDS_LINE:
+                if last is not None and last.fault.needs not in CONNECTION_NEEDS:
                     ending = await _end(app, injector, last, request, scope, ahead, send, done, is_marked=is_marked)
                     done = (*done, last)
                 elif last is not None or plan.after:
@@ -233,7 +231,7 @@ class Act:
         return None
 
     def _line(self, stream: Feed) -> Line | None:
-        if _NEEDS_LINE.isdisjoint(injection.fault.needs for injection in self._plan.injections):
+        if CONNECTION_NEEDS.isdisjoint(injection.fault.needs for injection in self._plan.injections):
             return None
         return line_of(
             self._injector,
@@ -250,7 +248,7 @@ class Act:
         refused = [
             injection
             for injection in self._plan.injections
-            if injection.fault.needs in _NEEDS_LINE and (line is None or not line.can(injection.fault))
+            if injection.fault.needs in CONNECTION_NEEDS and (line is None or not line.can(injection.fault))
         ]
         for injection in refused:
             self._injector.withdrawn(injection, "impossible")
@@ -276,9 +274,9 @@ class Act:
         injector, clock = self._injector, self._injector.clocks.monotonic
         self.done = (*self.done, *chosen)
         marks = mark(self.done) * self._is_marked
-        faults = [injection for injection in chosen if _acts_on_response(injection)]
+        faults = [injection for injection in chosen if acts_on_response(injection)]
         for injection in chosen:
-            if not _acts_on_response(injection):
+            if not acts_on_response(injection):
                 injector.injected(injection, self._request)
         edits = [injection.fault for injection in chosen if isinstance(injection.fault, RequestHeaders)]
         scope = edited(self._scope, edits) if edits else self._scope
@@ -314,8 +312,3 @@ class Act:
         # An application may make light of a connection that ends; a client in this process must hear of it.
         if shaper.is_cut and raises:
             raise disconnect()
-
-
-def _acts_on_response(injection: Injection) -> bool:
-    fault = injection.fault
-    return fault.phase is Phase.RESPONSE and not (isinstance(fault, Throttle) and fault.of == "request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from faultware.core.grpc import grpc_content_type
+from faultware.core.plan import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from faultware.core.faults import Abort
     from faultware.core.request import Request
-
-MARK = "faultware-fault"
 
 
 async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
@@ -28,9 +26,7 @@ async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], b
 async def abort(send: Send, request: Request, fault: Abort, mark: str) -> None:
     """Answer in the application's place, gRPC in its own terms; an empty mark is left out."""
     marks = [(MARK, mark)] if mark else []
-    content_type = grpc_content_type(request.header("content-type"))
-    if content_type:
-        fault = fault.for_grpc(content_type)
+    fault = fault.in_terms_of(request)
     await respond(send, fault.status, fault.response_headers() + marks, fault.response_body(request.method))
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import anyio
 import anyio.lowlevel
 
-from faultware.asgi.responses import MARK, farewell
+from faultware.asgi.responses import farewell
 from faultware.asgi.transport import disconnect
+from faultware.core.plan import MARK
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import anyio
 from faultware.asgi.responses import farewell
 from faultware.core.faults import Garbage, Needs, PartialHead, Reset, StreamReset
 from faultware.errors import InjectedDisconnect
+from faultware.runtime.wire import LOOK_SECONDS, LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 By: TypeAlias = Literal["fin", "reset"]
 
-# How often it is looked whether the peer's kernel has everything. Twice nothing is needed: the server's own buffer is
-# not counted, and is emptied into the kernel's in between.
-_LOOK_SECONDS: Final = 0.005
-_LOOKS: Final = 2
 # How long a server may take to notice that its connection has ended.
 _NOTICE_SECONDS: Final = 2.0
 # RFC 9113, section 7.
@@ -107,11 +104,11 @@ class Line:
         """
         feed = self._feed
         until, looks, before = feed.now() + self._limit, 0, -1
-        while looks < _LOOKS and not feed.gone and feed.now() < until and (is_bound or not feed.killed):
+        while looks < LOOKS and not feed.gone and feed.now() < until and (is_bound or not feed.killed):
             if feed.killed:
-                await anyio.sleep(_LOOK_SECONDS)
+                await anyio.sleep(LOOK_SECONDS)
             else:
-                await feed.pause(feed.now() + _LOOK_SECONDS)
+                await feed.pause(feed.now() + LOOK_SECONDS)
             left = waiting()
             looks = 0 if left else looks + 1
             if left != before:
@@ -183,9 +180,9 @@ class SocketLine(Line):
                 if written:
                     until = feed.now() + limit
                 elif feed.killed:  # what has begun past the server has to go on there
-                    await anyio.sleep(_LOOK_SECONDS)
+                    await anyio.sleep(LOOK_SECONDS)
                 else:
-                    await feed.pause(feed.now() + _LOOK_SECONDS)
+                    await feed.pause(feed.now() + LOOK_SECONDS)
                 self._is_stuck = feed.now() >= until
 
     def close(self) -> None:

@@ -12,11 +12,10 @@ import anyio.lowlevel
 from faultware.asgi.feeding import feed
 from faultware.asgi.finding import line_of
 from faultware.asgi.requests import ScopeRequest
-from faultware.asgi.responses import MARK
 from faultware.asgi.transport import disconnect, is_ours
 from faultware.asgi.waiting import ReadAhead, hold
 from faultware.core.faults import Abort, WebsocketClose, WebsocketMessages, WebsocketRefuse
-from faultware.core.plan import mark
+from faultware.core.plan import MARK, mark
 from faultware.core.shaping.messages import MessageShaper
 from faultware.runtime.holding import Ending
 

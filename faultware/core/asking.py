@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 from faultware.core.delays import MAX_SECONDS
-from faultware.core.faults import Abort, Delay, Throttle
+from faultware.core.faults import BODILESS, Abort, Delay, Throttle
 from faultware.core.faults.forms import MAX_SIZE, Form, Text, Whole, settle_fields
 from faultware.errors import RuleError
 
@@ -33,7 +33,6 @@ _UINT32: Final = 2**32 - 1
 _UINT64: Final = 2**64 - 1
 # Any number of zeros may lead.
 _NUMBER: Final = re.compile(r"[ \t]*\+?0*([0-9]{1,20})[ \t]*", re.ASCII)
-_BODILESS: Final = frozenset({204, 205, 304})
 _HINT: Final = "100, 10000 or 1000000"
 
 
@@ -88,7 +87,7 @@ class ByHeaders:
         share = _share(request, ABORT, self.abort, self.abort_of)
         status = _number(request, ABORT, _UINT64)
         if status is not None and 200 <= status <= 599:
-            if status in _BODILESS:
+            if status in BODILESS:
                 return Abort(status, percentage=share)
             return Abort(status, body=body, content_type=CONTENT_TYPE, percentage=share)
         code = _number(request, GRPC_ABORT, _UINT64)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from faultware.core.faults import Fault
     from faultware.core.ruleset import LiveRule
+
+# The header of a response that says what was done to it.
+MARK: Final = "faultware-fault"
 
 
 @dataclass(frozen=True, slots=True)

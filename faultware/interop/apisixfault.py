@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.comparing import as_text
-from faultware.core.faults import Abort, Delay
+from faultware.core.faults import BODILESS, Abort, Delay
 from faultware.core.variables import is_variable, names_in, without_gaps
 from faultware.errors import RuleError
 from faultware.interop.apisixterms import alternatives, every_of, plain_text
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PLUGIN: Final = "fault-injection"
 _LEAST_STATUS, _MOST_STATUS = 200, 599
 _LONGEST: Final = 86400
-_BODILESS: Final = (204, 205, 304)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,9 @@ def _abort(node: Node, given: dict[str, Node], share: int, remarks: Remarks) -> 
     status = whole(place, _LEAST_STATUS, _MOST_STATUS)
     body = _text(given["body"], remarks) if "body" in given else ""
     headers = _headers(given["headers"], remarks) if "headers" in given else []
-    if body and status in _BODILESS:
+    if body and status in BODILESS:
         remarks.note(given["body"], f"an answer with {status} has no body")
-    content = None if status in _BODILESS else body
+    content = None if status in BODILESS else body
     has_gaps = any(names_in(text) for text in (content or "", *(value for _, value in headers)))
     try:
         return Abort(status, body=content, headers=headers, template=has_gaps, percentage=share)

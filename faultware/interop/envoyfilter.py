@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY, ByHeaders
-from faultware.core.faults import Abort, Delay, Throttle
+from faultware.core.faults import BODILESS, Abort, Delay, Throttle
 from faultware.core.matching import TextMatch
 from faultware.errors import RuleError
 from faultware.interop.envoymatch import header_terms, matched_names, tell_rewritten
@@ -56,7 +56,6 @@ FILTER_FIELDS: Final = (
 )
 _MAX_SECONDS: Final = 315_576_000_000
 _DURATION: Final = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,9})?)s", re.ASCII)
-_BODILESS: Final = (204, 205, 304)
 _MOST_GRPC: Final = 16
 
 
@@ -243,7 +242,7 @@ def _abort(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
         status = whole(given[kind], 200, 599)
         status = runtime_whole(context.runtime, keys["abort_http_status_runtime"], status, 200, 599) or status
         make = {"status": status}
-    if make["status"] in _BODILESS:
+    if make["status"] in BODILESS:
         if "response_body" in given:
             context.remarks.note(given["response_body"], f"an answer with status {make['status']} has no body here")
         body = ""

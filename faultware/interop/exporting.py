@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY
 from faultware.core.delays import Exponential, LogNormal, Normal, Pareto, Uniform
-from faultware.core.faults import Abort, Delay, Throttle
+from faultware.core.faults import BODILESS, Abort, Delay, Throttle
 from faultware.core.grpc import grpc_status_of
 from faultware.interop.remarks import Remark
 from faultware.interop.terms import in_text
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from faultware.core.rules import Rule
 
 _TYPES: Final = (CONTENT_TYPE, "text/plain; charset=utf-8")
-_BODILESS: Final = (204, 205, 304)
 _NARROWING: Final = {
     "count": "a fault of the mesh has no end",
     "first": "a fault of the mesh has no end",
@@ -199,7 +198,7 @@ def _abort(rule: Rule, abort: Abort, notes: Notes) -> dict[str, Any]:
             notes.lost(rule, "abort.grpc_status", f"Envoy derives it from the status: {grpc_status_of(abort.status)}")
     if abort.headers:
         notes.lost(rule, "abort.headers", "an abort of Envoy has no headers of its own")
-    if abort.is_default_body or abort.status in _BODILESS:
+    if abort.is_default_body or abort.status in BODILESS:
         return found
     if abort.template:
         notes.lost(rule, "abort.template", "a body of Envoy has no gaps: it gets its usual one")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from faultware.core.asking import CONTENT_TYPE, DEFAULT_BODY
-from faultware.core.faults import Abort, Delay
+from faultware.core.faults import BODILESS, Abort, Delay
 from faultware.core.grpc import STATUSES
 from faultware.errors import RuleError
 from faultware.interop.reading import fields, number, text, whole
@@ -33,7 +33,6 @@ _MILLISECONDS: Final = {
     "h": Decimal(3_600_000),
 }
 _LEAST_SHARE: Final = 0.0001
-_BODILESS: Final = (204, 205, 304)
 _MOST_STATUS: Final = 599
 
 
@@ -84,7 +83,7 @@ def _abort(node: Node, remarks: Remarks) -> Mapping[str, Fault]:
         abort = Abort(200, body=DEFAULT_BODY, content_type=CONTENT_TYPE, grpc_status=STATUSES.index(name))
     elif "http_status" in given:
         status = whole(given["http_status"], 200, _MOST_STATUS)
-        abort = Abort(status) if status in _BODILESS else Abort(status, body=DEFAULT_BODY, content_type=CONTENT_TYPE)
+        abort = Abort(status) if status in BODILESS else Abort(status, body=DEFAULT_BODY, content_type=CONTENT_TYPE)
     else:
         remarks.note(node, "without a status nothing is injected")
         return {}
@@ -92,7 +91,7 @@ def _abort(node: Node, remarks: Remarks) -> Mapping[str, Fault]:
 
 
 def _with_share(abort: Abort, share: float) -> Abort:
-    body, kind = (None, None) if abort.status in _BODILESS else (abort.body, abort.content_type)
+    body, kind = (None, None) if abort.status in BODILESS else (abort.body, abort.content_type)
     return Abort(abort.status, body=body, content_type=kind, grpc_status=abort.grpc_status, percentage=share)
 
 

@@ -36,6 +36,11 @@ IS_LINUX: Final = sys.platform == "linux"
 # Each of these is added by proxies, and by nothing else (RFC 7239; RFC 9110, section 7.6.3; nginx's manual).
 _PROXY_HEADERS: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 
+# How often it is looked whether the peer's kernel has everything. Twice nothing is needed: the server's own buffer is
+# not counted, and is emptied into the kernel's in between.
+LOOK_SECONDS: Final = 0.005
+LOOKS: Final = 2
+
 _DESCRIPTORS: Final = "/proc/self/fd"
 # How TCP_INFO begins (tcp(7)): TCP_ESTABLISHED and TCP_CLOSE of the kernel's tcp_states.h.
 _ESTABLISHED: Final = b"\x01"

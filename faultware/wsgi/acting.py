@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from wsgiref.util import FileWrapper
 
 from faultware.core.faults import (
+    CONNECTION_NEEDS,
     HANG_OVER,
     Abort,
     Close,
@@ -18,11 +19,9 @@ from faultware.core.faults import (
     RateLimit,
     RequestHeaders,
     Reset,
-    Throttle,
 )
-from faultware.core.grpc import grpc_content_type
 from faultware.core.plan import Injection, mark
-from faultware.core.shaping.build import pacer, shape
+from faultware.core.shaping.build import acts_on_response, pacer, shape
 from faultware.runtime.holding import Ending
 from faultware.wsgi.reading import PacedInput, edit
 from faultware.wsgi.responses import Attended, abort, farewell, lose, marked
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from faultware.core.plan import Plan
     from faultware.runtime.injector import Injector
     from faultware.wsgi.requests import EnvironRequest
-
-# What asks for the connection.
-_CONNECTION: Final = frozenset({Needs.SOCKET, Needs.RAW, Needs.STREAM})
 
 
 class Act:
@@ -132,7 +128,7 @@ class Act:
     def _find_out(self) -> None:
         """Find out whether what needs the connection can have it; else it gives way to its rule's fallback, if any."""
         chosen = (self._last,) if self._last is not None else self._after
-        if _CONNECTION.isdisjoint(injection.fault.needs for injection in chosen):
+        if CONNECTION_NEEDS.isdisjoint(injection.fault.needs for injection in chosen):
             return
         try:
             self._connection = reach(self._environ, self._request)
@@ -191,10 +187,9 @@ class Act:
 
     def _reply(self, fault: Abort) -> list[bytes]:
         """Answer in the application's place, and in the terms of gRPC where the request is one of gRPC."""
-        kind = grpc_content_type(self._request.header("content-type"))
         forget_body(self._environ)
         marks = mark(self._done) if self._marks else ""
-        return abort(self._start_response, self._request.method, fault.for_grpc(kind) if kind else fault, marks)
+        return abort(self._start_response, self._request.method, fault.in_terms_of(self._request), marks)
 
     def _shape(self) -> Iterable[bytes]:
         """Let the application answer, and do what is to be done to the request it sees and to its response.
@@ -206,14 +201,12 @@ class Act:
         response: list[Injection] = []
         marks = mark((*self._done, *self._after))
         for injection in self._after:
-            match injection.fault:
-                case RequestHeaders() as fault:
-                    self._note(injection)
-                    edit(environ, fault)
-                case Throttle(of="request"):
-                    self._note(injection)
-                case _:
-                    response.append(injection)
+            if acts_on_response(injection):
+                response.append(injection)
+                continue
+            self._note(injection)
+            if isinstance(injection.fault, RequestHeaders):
+                edit(environ, injection.fault)
         pace = pacer(self._after, clock)
         if pace is not None:
             environ["wsgi.input"] = PacedInput(environ["wsgi.input"], pace, self._hold, clock)

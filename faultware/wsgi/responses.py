@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from faultware.core.plan import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from faultware.core.faults import Abort
-
-MARK: Final = "faultware-fault"
 
 
 def abort(start_response: StartResponse, method: str, fault: Abort, marks: str) -> list[bytes]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_never
 
+from faultware.core.plan import MARK
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait, may_have_body
 from faultware.runtime.holding import Ending
-from faultware.wsgi.responses import MARK, farewell, reason, status_of
+from faultware.wsgi.responses import farewell, reason, status_of
 from faultware.wsgi.transport import part
 from faultware.wsgi.waiting import Hold
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from faultware.core.faults import Needs, Reset, Truncate
 from faultware.errors import InjectedDisconnect
 from faultware.runtime.holding import Ending
-from faultware.runtime.wire import is_proxied
+from faultware.runtime.wire import LOOK_SECONDS, LOOKS, is_proxied
 from faultware.wsgi.requests import EnvironRequest
 from faultware.wsgi.sockets import channel_of, is_by_uwsgi_router, is_in_process, number, wire_of
 
@@ -29,8 +29,6 @@ Pause: TypeAlias = Callable[[float], Ending]
 
 # On any other version requests share a connection (gunicorn's threads speak HTTP/2).
 _ALONE: Final = ("HTTP/1.0", "HTTP/1.1")
-_LOOK_SECONDS: Final = 0.005
-_LOOKS: Final = 2
 
 
 class Connection:
@@ -91,9 +89,9 @@ class Connection:
             except OSError:
                 return Ending.GONE
             data = data[written:]
-            left = patience if written else left - _LOOK_SECONDS
+            left = patience if written else left - LOOK_SECONDS
             if data:
-                ending = pause(_LOOK_SECONDS) if left > 0 else Ending.GONE
+                ending = pause(LOOK_SECONDS) if left > 0 else Ending.GONE
                 if ending is not Ending.OVER:
                     return ending
         return Ending.OVER
@@ -112,9 +110,9 @@ class Connection:
     def drain(self, pause: Pause, patience: float) -> Ending:
         """Wait until the peer's kernel has all that was sent: a RST would overtake the rest. Arguments as above."""
         empty, before, left = 0, -1, patience
-        while empty < _LOOKS and left > 0 and self.wire is not None:
+        while empty < LOOKS and left > 0 and self.wire is not None:
             # First the wait: what the server has yet to write does not count.
-            ending = pause(_LOOK_SECONDS)
+            ending = pause(LOOK_SECONDS)
             if ending is not Ending.OVER:
                 return ending
             try:
@@ -122,7 +120,7 @@ class Connection:
             except OSError:
                 return Ending.GONE
             empty = 0 if waiting else empty + 1
-            left = left - _LOOK_SECONDS if waiting == before else patience
+            left = left - LOOK_SECONDS if waiting == before else patience
             before = waiting
         return Ending.OVER
 

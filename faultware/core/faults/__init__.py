@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from faultware.core.delays import Distribution, Exponential, LogNormal, Normal, Pareto, Uniform
-from faultware.core.faults.answers import MAX_BODY, Abort, Raise, RateLimit
+from faultware.core.faults.answers import BODILESS, MAX_BODY, Abort, Raise, RateLimit
 from faultware.core.faults.bodies import (
     ContentLength,
     Corrupt,
@@ -29,10 +29,12 @@ from faultware.core.faults.forms import Bytes, Events, Share
 from faultware.core.faults.heads import ReplaceStatus, RequestHeaders, ResponseHeaders
 from faultware.core.faults.holding import Delay, DelayResponse, Hang
 from faultware.core.faults.instances import Block, Cpu, Descriptors, Kill, Memory
-from faultware.core.faults.phases import Needs, Phase
+from faultware.core.faults.phases import CONNECTION_NEEDS, Needs, Phase
 from faultware.core.faults.websockets import WebsocketClose, WebsocketMessages, WebsocketRefuse
 
 __all__ = [
+    "BODILESS",
+    "CONNECTION_NEEDS",
     "FAULTS",
     "HANG_OVER",
     "MAX_BODY",

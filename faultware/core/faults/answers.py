@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeAlias
 from faultware.core.faults.forms import MAX_TEXT_BODY, SOME_SECONDS, Form, Key, Whole, settle
 from faultware.core.faults.headers import check_header, read_headers
 from faultware.core.faults.phases import Needs, Phase
-from faultware.core.grpc import check_grpc_status, grpc_headers, grpc_status_of
+from faultware.core.grpc import check_grpc_status, grpc_content_type, grpc_headers, grpc_status_of
 from faultware.core.sampling import SampleBy, check_percentage
 from faultware.core.variables import PLAIN, PREFIXES, filled, is_variable, names_in
 from faultware.errors import RuleError
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from faultware.core.request import Request
 
 MAX_BODY: Final = MAX_TEXT_BODY
+# Statuses whose answers have no body, whatever the request was (RFC 9110, sections 15.3 and 15.4).
+BODILESS: Final = frozenset({204, 205, 304})
 JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
 # More a header should not hold.
 _MAX_FILLED: Final = 8192
-_BODILESS: Final = frozenset({204, 205, 304})
 _TEXT_TYPE: Final = "text/plain; charset=utf-8"
 _CLIENT: Final = SampleBy("client")
 _EXCEPTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
@@ -83,7 +84,7 @@ class Abort:
             status = 200 if status is None else status
         if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
             raise RuleError(f"{status!r} is not a status", where="status", hint="a whole number from 200 to 599")
-        if status in _BODILESS and body:
+        if status in BODILESS and body:
             raise RuleError(f"an answer with status {status} has no body", where="body", hint="leave it out")
         content, natural_type = _body(status, body)
         if content_type is not None:
@@ -128,7 +129,7 @@ class Abort:
         (RFC 9110, sections 8.6, 15.3.5, 15.3.6 and 15.4.5).
         """
         headers = list(self.headers)
-        if self.status not in _BODILESS:
+        if self.status not in BODILESS:
             if not any(name.lower() == "content-type" for name, _ in headers):
                 headers.append(("content-type", self.content_type))
             headers.append(("content-length", str(len(self.body))))
@@ -148,16 +149,19 @@ class Abort:
         has_type = any(name.lower() == "content-type" for name, _ in headers)
         return Abort(
             self.status,
-            body=body or None if self.status in _BODILESS else body,
+            body=body or None if self.status in BODILESS else body,
             headers=headers,
-            content_type=None if has_type or self.status in _BODILESS else self.content_type,
+            content_type=None if has_type or self.status in BODILESS else self.content_type,
             after=self.after,
             grpc_status=self.grpc_status,
             percentage=self.percentage,
         )
 
-    def for_grpc(self, content_type: str) -> Abort:
-        """The same for a request of gRPC, whose answer has this content type and carries only trailers."""
+    def in_terms_of(self, request: Request) -> Abort:
+        """The same as a request understands it: the answer to one of gRPC carries only trailers."""
+        content_type = grpc_content_type(request.header("content-type"))
+        if not content_type:
+            return self
         status = grpc_status_of(self.status) if self.grpc_status is None else self.grpc_status
         # The line that is sent for want of another body ends with a break, which says nothing. Blanks around a header's
         # value are no part of it (RFC 9110, section 5.5).
@@ -229,7 +233,7 @@ class Raise:
 def _body(status: int, body: object) -> tuple[bytes, str]:
     natural_type = _TEXT_TYPE
     if body is None:
-        content = b"" if status in _BODILESS else b"fault injected\n"
+        content = b"" if status in BODILESS else b"fault injected\n"
     elif isinstance(body, bytes):
         content = body
     elif isinstance(body, str):

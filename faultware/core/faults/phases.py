@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 
 class Phase(Enum):
@@ -29,3 +30,7 @@ class Needs(Enum):
     STREAM = 4
     WEBSOCKET = 5
     PROCESS = 6
+
+
+# What can only be had on one connection, so that it is found out for each request.
+CONNECTION_NEEDS: Final = frozenset({Needs.SOCKET, Needs.RAW, Needs.STREAM})

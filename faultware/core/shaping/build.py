@@ -13,6 +13,7 @@ from faultware.core.faults import (
     Dribble,
     LimitData,
     MalformedChunk,
+    Phase,
     ReplaceBody,
     ReplaceStatus,
     ResponseHeaders,
@@ -62,6 +63,12 @@ def shape(injections: Sequence[Injection], method: str, max_delay_seconds: float
             elif (stage := _stage(injection, method, max_delay_seconds, clock)) is not None:
                 stages.append(stage)
     return Chain(stages, clock) if stages else None
+
+
+def acts_on_response(injection: Injection) -> bool:
+    """Whether what was chosen acts on the response, and not on the request that the application sees."""
+    fault = injection.fault
+    return fault.phase is Phase.RESPONSE and not (isinstance(fault, Throttle) and fault.of == "request")
 
 
 def pacer(injections: Sequence[Injection], clock: Clock) -> Pacer | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from faultware.core.faults import BODILESS
+
 Lines: TypeAlias = tuple[tuple[str, str], ...]
 Clock: TypeAlias = Callable[[], float]
 Data: TypeAlias = bytes | bytearray | memoryview
@@ -201,11 +203,6 @@ class BodyStage(Stage):
         return iter(())
 
 
-def is_bodiless(status: int) -> bool:
-    """Whether a response with this status has no body, whatever the request was (RFC 9110, sections 15.3 and 15.4)."""
-    return status in (204, 205, 304)
-
-
 def may_have_body(method: str, status: int) -> bool:
     """Whether a response to a request with this method can have a body."""
-    return method != "HEAD" and not is_bodiless(status)
+    return method != "HEAD" and status not in BODILESS

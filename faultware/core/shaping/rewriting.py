@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from faultware.core.shaping.effects import MAX_KEPT, BodyStage, Head, Send, Stage, Start, is_bodiless
+from faultware.core.faults import BODILESS
+from faultware.core.shaping.effects import MAX_KEPT, BodyStage, Head, Send, Stage, Start
 
 if TYPE_CHECKING:
     from faultware.core.faults import ResponseHeaders
@@ -28,13 +29,13 @@ class StatusChange(Stage):
     def start(self, head: Head) -> Effects:
         """See `Stage`."""
         changed = Head(self._status, head.headers)
-        if is_bodiless(self._status):
+        if self._status in BODILESS:
             self.is_bound = True
             # What frames a body must not stand there (RFC 9110, section 8.6, and RFC 9112, section 6.1).
             changed = changed.without("content-length", "transfer-encoding")
             if self._status == _RESET_CONTENT:
                 changed = changed.with_line("content-length", "0")
-        elif head.length and is_bodiless(head.status):
+        elif head.length and head.status in BODILESS:
             # A 304 may tell the length of the body that it does not have (RFC 9110, section 8.6).
             changed = changed.with_length(0)
         yield Start(changed)
