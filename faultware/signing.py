@@ -54,6 +54,7 @@ MIN_KEY: Final = 32
 MAX_HOPS: Final = 5
 MAX_TARGET: Final = 1024
 
+_SHOWN: Final = 60
 _VERSION: Final = "v1"
 _ERRAND: Final = "b1"
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
@@ -133,10 +134,11 @@ def sign(
         nonce: 16 to 64 letters, digits, `-` and `_`; left out: a random one.
 
     Raises:
-        RuleError: The key is too short, the lifetime too long, the nonce not possible or the text of the faults too
-            long. Whether the faults can be read, only the service says.
+        RuleError: The method is not in capitals, the path does not begin with `/`, the key is too short, the lifetime
+            too long, the nonce not possible or the text of the faults too long. Whether the faults can be read, only
+            the service says.
     """
-    asked = _asked(key, faults, lifetime_seconds, now, nonce)
+    asked = _asked(key, method, path, faults, lifetime_seconds, now, nonce)
     signature = _signature(_bytes(key), _parts(method, path, asked))
     parts = [_VERSION, str(asked.expires_at), asked.nonce, _encoded(faults.encode()), _encoded(signature)]
     return ".".join(parts)
@@ -172,7 +174,7 @@ def sign_baggage(
     Raises:
         RuleError: As of `sign`; or the hops are not possible, or the method and path too long.
     """
-    asked = _asked(key, faults, lifetime_seconds, now, nonce)
+    asked = _asked(key, method, path, faults, lifetime_seconds, now, nonce)
     if hops not in range(MAX_HOPS + 1):
         raise RuleError(f"{hops} hops are not possible", hint=f"0 to {MAX_HOPS}")
     if len(_utf8(f"{method} {path}")) > MAX_TARGET:
@@ -216,8 +218,20 @@ def check_errand(key: bytes, value: str) -> Errand | None:
     return errand if blank and is_signed else None
 
 
-def _asked(key: str | bytes, faults: str, lifetime_seconds: float, now: float | None, nonce: str | None) -> Asked:
+def _asked(
+    key: str | bytes,
+    method: str,
+    path: str,
+    faults: str,
+    lifetime_seconds: float,
+    now: float | None,
+    nonce: str | None,
+) -> Asked:
     """What is going to be signed, if it is possible."""
+    if method != method.upper():
+        raise RuleError(f"{method[:_SHOWN]!r} is not a method", hint=f"write {method[:_SHOWN].upper()}")
+    if not path.startswith("/"):
+        raise RuleError(f"the path {path[:_SHOWN]!r} is not whole", hint="it begins with /")
     if len(_bytes(key)) < MIN_KEY:
         raise RuleError(f"the key has {len(_bytes(key))} bytes", hint=f"at least {MIN_KEY}")
     if not 0 < lifetime_seconds <= MAX_LIFETIME_SECONDS:

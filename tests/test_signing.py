@@ -51,7 +51,13 @@ def test_a_nonce_is_made_for_each_header():
     assert len({sign(KEY, "GET", "/", "abort 503", now=NOW) for _ in range(100)}) == 100
 
 
-@given(st.text(max_size=20), st.text(max_size=20), st.text(min_size=1, max_size=20))
+METHODS = st.text(st.characters(exclude_categories=("Ll", "Cs"), exclude_characters=" "), max_size=20).filter(
+    lambda method: method == method.upper()
+)
+PATHS = st.text(max_size=20).map("/{}".format)
+
+
+@given(METHODS, PATHS, st.text(min_size=1, max_size=20))
 def test_nothing_is_good_for_another_request_or_with_another_key(method, path, faults):
     value = signed(method, path, faults)
     assert check(KEY.encode(), method, path, value) == Asked(1_000_060, NONCE, faults)
@@ -110,6 +116,9 @@ def test_faults_that_are_no_text_are_not_read():
         ({"lifetime_seconds": 301}, "301 seconds are not possible (at most 300)"),
         ({"lifetime_seconds": 0}, "0 seconds are not possible (at most 300)"),
         ({"lifetime_seconds": float("nan")}, "nan seconds are not possible (at most 300)"),
+        ({"method": "get"}, "'get' is not a method (write GET)"),
+        ({"path": "pay"}, "the path 'pay' is not whole (it begins with /)"),
+        ({"path": "http://shop/pay"}, "the path 'http://shop/pay' is not whole (it begins with /)"),
         ({"faults": ""}, "the faults have 0 bytes (1 to 512)"),
         ({"faults": "x" * (MAX_FAULTS + 1)}, "the faults have 513 bytes (1 to 512)"),
         ({"nonce": "short"}, "the nonce is not possible (16 to 64 letters, digits, - and _)"),
@@ -153,9 +162,7 @@ def test_what_was_signed_for_further_on_is_read():
     assert check_errand(b"x" * 32, value()) is None
 
 
-@given(
-    st.text(st.characters(exclude_characters=" "), max_size=20), st.text(max_size=20), st.text(min_size=1, max_size=20)
-)
+@given(METHODS, PATHS, st.text(min_size=1, max_size=20))
 def test_whatever_is_meant_is_read_as_it_was_signed(method, path, faults):
     read = check_errand(KEY.encode(), value(method=method, path=path, faults=faults))
     assert read == Errand(Asked(1_000_060, NONCE, faults), method, path, 1)

@@ -36,6 +36,7 @@ _SYNONYMS: Final = {
     "promql": "query",
 }
 _HINT: Final = "such as error_share > 5%, p99 > 2s over 1m, lag > 250ms, memory > 512MiB, in_flight > 200, health"
+_COMMA_HINT: Final = "`;` stands between two guards, not a comma"
 _MAX_GUARDS: Final = 20
 
 
@@ -90,7 +91,7 @@ def _guard(text: str) -> Guard:
         late = _LATE_COUNTS.search(text)
         if late is not None:
             raise RuleError(f"of {late[1]} stands in front of the sign", hint=f"write {metric} of {late[1]} > …")
-        raise RuleError("this is no guard", hint=_HINT)
+        raise RuleError("this is no guard", hint=_COMMA_HINT if "," in text else _HINT)
     if metric == "health":
         raise RuleError("health has no bound", hint="write health alone")
     is_of_answers = metric in OF_ANSWERS

@@ -238,7 +238,10 @@ class Operations:
         watch = self._service.watch
         texts = snapshot.abort_when
         in_force = list(map(str, watch.startup)) if texts is None else list(texts)
-        return Answer({"abort_when": in_force, "measured": watch.document()}, version=snapshot.version)
+        # The watch takes new guards with its next look; what it has measured of the old ones is not asked for any more.
+        known = {entry["guard"]: entry for entry in watch.document()}
+        measured = [known.get(text, {"guard": text, "value": None, "shown": None}) for text in in_force]
+        return Answer({"abort_when": in_force, "measured": measured}, version=snapshot.version)
 
     def _rule(self, snapshot: Snapshot, name: str, status: HTTPStatus) -> Answer:
         for document in self._switch.documents(snapshot):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IS_LINUX: Final = sys.platform == "linux"
 _FALLBACK_HINT: Final = "give the rule a fallback, which acts in its place"
+_LEAVE_HINT: Final = "set it to true where the process may be harmed"
 
 
 class Means(Enum):
@@ -95,7 +96,8 @@ class Capabilities:
             reason = self.why_not(fault)
             if reason:
                 message = f"{fault.kind} is not possible under {self.server}: {reason}"
-                raise RuleError(message, where=fault.kind, hint=_FALLBACK_HINT)
+                hint = _LEAVE_HINT if fault.needs is Needs.PROCESS else _FALLBACK_HINT
+                raise RuleError(message, where=fault.kind, hint=hint)
 
     def impossible(self, rules: Iterable[Rule]) -> list[str]:
         """For each rule that cannot act here as it is written: its name, the fault and the reason."""

@@ -25,6 +25,15 @@ def in_force(desk):
 # Status.
 
 
+def test_new_guards_have_not_been_measured_when_they_are_answered():
+    desk = open_desk(abort_when="memory > 900000MiB")
+    assert desk("GET", "/guards").data["abort_when"] == ["memory > 900000MiB"]
+    assert desk("PUT", "/guards", {"abort_when": "p99 > 2s"}).data == {
+        "abort_when": ["p99 > 2s"],
+        "measured": [{"guard": "p99 > 2s", "value": None, "shown": None}],
+    }
+
+
 def test_the_status_says_what_is_so(desk):
     reply = desk("GET", "/status")
     assert reply.status == 200

@@ -101,6 +101,15 @@ def test_a_rule_for_what_is_impossible_is_refused_with_the_server_and_the_reason
     )
 
 
+def test_a_rule_for_what_needs_leave_is_refused_with_the_variable_that_gives_it():
+    with pytest.raises(RuleError) as caught:
+        Capabilities(UVICORN).check(rule(kill=kinds.Kill()))
+    assert str(caught.value) == (
+        "kill: kill is not possible under uvicorn, ASGI: FAULTWARE_ALLOW_INSTANCE_FAULTS is not true"
+        " (set it to true where the process may be harmed)"
+    )
+
+
 def test_alternatives_are_looked_at_too():
     with pytest.raises(RuleError, match="close is not possible"):
         Capabilities(GRANIAN).check(rule(choose=(Choice(1, Abort(503)), Choice(1, kinds.Close()))))
