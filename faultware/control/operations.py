@@ -71,7 +71,7 @@ class Operations:
             known = {"rules": readings.rules, "active_faults": readings.active_faults, "version": readings.generation}
             return Answer({"state": "killed", **known, "warning": str(error)})
         finally:
-            self._injector.holding.release_all()
+            self._injector.release()
             self._injector.tell(SwitchKilled(self._wall(), request.by, reason))
 
     def arm(self, request: ControlRequest, _name: str) -> Answer:

@@ -222,6 +222,11 @@ class Injector(Glance, Reporter):
         if self.is_stopped:
             release()
 
+    def release(self) -> None:
+        """Let go all that is held, and have the process given back what was taken of it."""
+        self.instances.stop()
+        self.holding.release_all()
+
     # The way of the state.
 
     def refresh(self) -> Snapshot:
@@ -245,7 +250,7 @@ class Injector(Glance, Reporter):
         self._show(word, self._nothing if is_off else rules)
         # Whoever armed again at once may have been faster than this process.
         if is_off or (before is not None and was_killed(snapshot, before.version)):
-            self.holding.release_all()
+            self.release()
         return snapshot
 
     def tick(self) -> float:
@@ -255,7 +260,7 @@ class Injector(Glance, Reporter):
     def kill(self, actor: str, reason: str = "", *, origin: str = "") -> Snapshot:
         """Stop all faults, here at once and then wherever the store reaches; raises `StoreError` if only here."""
         self.switch.store.stop()
-        self.holding.release_all()
+        self.release()
         return self.switch.kill(actor, reason, origin=origin)
 
     @property
@@ -273,7 +278,7 @@ class Injector(Glance, Reporter):
         self.is_cut = True
         # Again and again: a request that was just looking may have put the old view back.
         self._show(self.signal[0], self._nothing)
-        self.holding.release_all()
+        self.release()
 
     def mend(self) -> None:
         """What the store holds is known again: let the next request look."""
@@ -328,7 +333,7 @@ class Injector(Glance, Reporter):
         now = self.signal[0]
         if now & KILLED:
             self._show(now, self._nothing)
-            self.holding.release_all()
+            self.release()
         elif now == word:
             self._show(word, self._nothing if self.is_cut else rules)
         elif self._refresher is not None:

@@ -72,7 +72,9 @@ class Instances:
         ender: Ender = end_process,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._is_over = is_over
+        self._is_killed = is_over
+        # Whether all that is at work is to end, although the switch may be armed again by its next look.
+        self._is_stopping = False
         self._most_seconds = most_seconds
         self._clock = clock
         self._ender = ender
@@ -95,6 +97,11 @@ class Instances:
                 return False
             self._busy.add(fault.kind)
             return True
+
+    def stop(self) -> None:
+        """End all that is at work. Until it has ended, nothing else begins."""
+        with self._lock:
+            self._is_stopping = bool(self._busy)
 
     def run(self, fault: Instance) -> None:
         """Do it: `block` and `kill` here and now, everything else in a thread of its own."""
@@ -121,8 +128,12 @@ class Instances:
         """In a forked child: no thread of these runs here, and what they opened is not wanted."""
         self._lock = threading.Lock()
         self._busy = set()
+        self._is_stopping = False
         self._taken.clear()
         self._close()
+
+    def _is_over(self) -> bool:
+        return self._is_stopping or self._is_killed()
 
     def _take(self, fault: Cpu | Memory | Descriptors) -> None:
         try:
@@ -196,6 +207,7 @@ class Instances:
     def _free(self, fault: Instance) -> None:
         with self._lock:
             self._busy.discard(fault.kind)
+            self._is_stopping = self._is_stopping and bool(self._busy)
 
 
 def _free_descriptors() -> int:

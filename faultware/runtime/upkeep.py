@@ -51,7 +51,7 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001  (the thread must live on)
                 injector.failed("refresh", error)
             if injector.is_stopped:
-                injector.holding.release_all()
+                injector.release()
         self._complain(injector, failure)
         switched_at = 0.0 if injector.snapshot is None else injector.snapshot.changed_at
         injector.switch.store.report(injector.version, killed=injector.is_stopped, switched_at=switched_at)

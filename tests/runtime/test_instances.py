@@ -74,6 +74,24 @@ def test_the_kill_switch_ends_everything_at_the_next_look(fault):
     assert 103.0 <= stage.now < 103.0 + 3 * LOOK_SECONDS
 
 
+@pytest.mark.parametrize("fault", [Block(20), Cpu(50, 20), Memory(10_000, 20), Descriptors(10, 20)])
+def test_a_stop_ends_what_is_at_work_although_the_switch_is_armed_by_the_next_look(fault):
+    stage = Stage()
+
+    def look():
+        if stage.now >= 103.0:
+            stage.look = lambda: None
+            stage.instances.stop()
+            begun.append(stage.instances.reserve(Kill()))
+
+    begun = []
+    stage.look = look
+    stage.run(fault)
+    assert (begun, 103.0 <= stage.now < 103.0 + 3 * LOOK_SECONDS) == ([False], True)
+    stage.run(fault)
+    assert stage.now >= 123.0
+
+
 @pytest.mark.parametrize("fault", [Block(20), Cpu(50, 20), Kill()])
 def test_nothing_begins_once_the_switch_is_killed(fault):
     stage = Stage()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faultware.core.faults import Block, Cpu
 from faultware.core.plan import Plan
 from faultware.errors import ConflictError, StoreError
 from faultware.runtime.refresher import HELD_SECONDS, IDLE_SECONDS
@@ -55,10 +56,13 @@ def test_a_kill_that_is_followed_by_an_arm_before_anybody_has_looked_releases_wh
     other.arm("me")
     injector.tick()
     assert held.releases == 0
+    assert injector.instances.reserve(Block(9))
     other.kill("me")
     other.arm("me")
     injector.tick()
     assert held.releases == 1
+    # What was taken of the process has yet to be given back.
+    assert not injector.instances.reserve(Cpu(50))
     injector.hold(late)
     other.replace_rules(rules_of(PAY))
     injector.tick()
