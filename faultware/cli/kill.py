@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
-from faultware.cli.ending import Ending, NoAnswerError, UsageError
+from faultware.cli.ending import Ending, NoAnswerError, RefusedError, UsageError
 from faultware.cli.endpoint import Endpoint
 from faultware.cli.places import chosen_kill_file, open_place, place_options
 from faultware.cli.status import show
 from faultware.core.quantities import number
+from faultware.errors import StoreError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -68,7 +70,9 @@ def _wait(place: Place, status: dict[str, Any], patience_seconds: float) -> dict
     deadline = time.monotonic() + patience_seconds
     while any(_missing(status)) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-        status = place.status()
+        # It is killed: who does not answer now has not confirmed it, and that is all.
+        with suppress(NoAnswerError, RefusedError, StoreError):
+            status = place.status()
     return status
 
 

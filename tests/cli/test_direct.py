@@ -7,6 +7,8 @@ import json
 import pytest
 
 from faultware.cli import direct, kill
+from faultware.cli.ending import NoAnswerError, RefusedError
+from faultware.errors import StoreError
 from faultware.state.file import FileStore
 from faultware.state.store import Snapshot
 from tests.cli.conftest import TOKEN
@@ -145,6 +147,28 @@ def test_who_has_not_confirmed_in_time_is_named(run, url, shop):
     assert result.code == 4
     assert "state    killed" in result.out
     assert result.err == "faultware: killed, but not confirmed within 0.1 s: other 7 (armed)\n"
+
+
+@pytest.mark.parametrize("error", [NoAnswerError("gone"), RefusedError("no"), StoreError("away")], ids=str)
+def test_a_service_that_falls_silent_behind_a_kill_has_not_confirmed_it(monkeypatch, error):
+    worker = {"host": "here", "pid": 7, "confirmed": False, "silent_seconds": 0.0, "state": "armed"}
+
+    class Silent:
+        asked = 0
+
+        def kill(self, _reason):
+            return {"state": "killed", "rules": 1, "version": 2, "workers": [worker]}
+
+        def status(self):
+            self.asked += 1
+            if self.asked == 1:
+                raise error
+            return {"state": "killed", "rules": 1, "version": 2, "workers": [{**worker, "confirmed": True}]}
+
+    monkeypatch.setattr(kill, "_PAUSE_SECONDS", 0.0)
+    silent = Silent()
+    assert kill._wait(silent, silent.kill(""), 20.0)["workers"][0]["confirmed"]
+    assert silent.asked == 2
 
 
 def test_a_kill_that_the_store_does_not_know_of_is_not_complete(run, url, told, shop):
