@@ -20,7 +20,7 @@ from faultware.interop.runtime import fraction, percentage, runtime_percentage, 
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faultware.core.faults import Fault
     from faultware.interop.remarks import Remarks
@@ -125,7 +125,7 @@ def read_filter(node: Node, context: Context) -> Filter:
     """
     context.read.add(id(node))
     given = fields(node, "fault filter", (*FILTER_FIELDS, "@type"))
-    keys = {name: text(given[name]) if name in given else key for name, key in _RUNTIME.items()}
+    keys = {name: (text(given[name]) if name in given else "") or key for name, key in _RUNTIME.items()}
     faults: dict[str, Fault] = {}
     asked: dict[str, Any] = {}
     for name, read in (("delay", _delay), ("abort", _abort), ("response_rate_limit", _throttle)):
@@ -205,6 +205,7 @@ def _delay(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
     share = _share(node, given, keys["delay_percent_runtime"], context)
     if kind == "header_delay":
         fields(given[kind], "header_delay", ())
+        _tell_replaced(given[kind], ("delay_duration_runtime",), keys, context)
         if share:
             asked["delay"], asked["delay_of"] = _fraction(given, keys["delay_percent_runtime"], context)
         return {}
@@ -227,6 +228,7 @@ def _abort(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
     body = (text(given["response_body"]) if "response_body" in given else "") or DEFAULT_BODY
     if kind == "header_abort":
         fields(given[kind], "header_abort", ())
+        _tell_replaced(given[kind], ("abort_http_status_runtime", "abort_grpc_status_runtime"), keys, context)
         if share:
             asked["abort"], asked["abort_of"] = _fraction(given, keys["abort_percent_runtime"], context)
             asked |= {"body": body} if body != DEFAULT_BODY else {}
@@ -253,6 +255,14 @@ def _abort(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
     except RuleError as error:
         raise placed(error, node) from None
     return {"abort": abort}
+
+
+def _tell_replaced(node: Node, names: Sequence[str], keys: Mapping[str, str], context: Context) -> None:
+    """Tell of runtime keys for what a request asks for."""
+    for key in map(keys.__getitem__, names):
+        if key in context.runtime:
+            reason = f"the runtime key {key} replaces what a request asks for; here it gets what it asked for"
+            context.remarks.lost(node, reason)
 
 
 def _throttle(node: Node, keys: Mapping[str, str], context: Context, asked: dict[str, Any]) -> Mapping[str, Fault]:

@@ -67,7 +67,7 @@ def match_terms(node: Node, caller: Caller) -> tuple[Terms, NotCarriedError | No
         terms &= _uri_terms(given["uri"], ignore_case=ignore_case)
     for name, header in _PSEUDO.items():
         if name in given:
-            terms &= on_header(header, _condition(given[name], is_some=True))
+            terms &= on_header(header, _condition(given[name]))
     for name in ("headers", "without_headers"):
         for key, value in _pairs(given, name):
             if key.startswith("@"):
@@ -130,7 +130,7 @@ def _header(node: Node, *, is_without: bool) -> TextMatch:
     return _condition(node, invert=is_without, absent_is_empty=is_without)
 
 
-def _condition(node: Node, *, is_some: bool = False, **flags: bool) -> TextMatch:
+def _condition(node: Node, **flags: bool) -> TextMatch:
     """A `StringMatch`."""
     given = fields(node, "string match", _KINDS)
     kind = one_of(node, given, _KINDS)
@@ -140,10 +140,7 @@ def _condition(node: Node, *, is_some: bool = False, **flags: bool) -> TextMatch
             raise given[kind].wrong("the regex is empty")
         return pattern_condition(given[kind], **flags)
     if kind == "prefix" and not value:
-        if is_some:
-            raise given[kind].wrong("the prefix is empty")
-        # Every value begins with it.
-        return text_condition(given[kind], "regex", ".*", **flags)
+        raise given[kind].wrong("the prefix is empty")
     return text_condition(given[kind], kind, value, **flags)
 
 

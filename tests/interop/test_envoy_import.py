@@ -291,8 +291,25 @@ def test_callers_with_runtime_keys_of_their_own_are_spared_and_reported():
 
 def test_a_runtime_key_may_have_another_name():
     config = {"abort": {"http_status": 503, "percentage": TENTH}, "abort_percent_runtime": "mine"}
-    (rule,) = envoy(chain(("a", config)), runtime={"mine": 3, "fault.http.abort.abort_percent": 4}).rules
+    keys = {"mine": 3, "fault.http.abort.abort_percent": 4}
+    (rule,) = envoy(chain(("a", config)), runtime=keys).rules
     assert rule.percentage == 3
+    # An empty name is none.
+    (rule,) = envoy(chain(("a", {**config, "abort_percent_runtime": ""})), runtime=keys).rules
+    assert rule.percentage == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("abort", "abort.http_status"), ("abort", "abort.grpc_status"), ("delay", "delay.fixed_duration_ms")],
+)
+def test_a_runtime_key_for_what_a_request_asks_for_is_reported(kind, key):
+    config = {kind: {f"header_{kind}": {}, "percentage": {"numerator": 100}}}
+    imported = envoy(chain(("a", config)), runtime={f"fault.http.{key}": 503 if "http" in key else 3})
+    place = f"http_filters[0].typed_config.{kind}.header_{kind}"
+    reason = f"the runtime key fault.http.{key} replaces what a request asks for; here it gets what it asked for"
+    assert said(imported) == [f"f.yaml, line 1: {place}: not carried over: {reason}"]
+    assert len(imported.rules) == 1
 
 
 def test_a_runtime_value_passes_the_same_checks_as_a_configured_one():
