@@ -249,7 +249,7 @@ class _Reader:
         group = name_of(text(named)) if named is not None else ""
         own = "" if name == FILTER_NAME else name_of(name)
         group = group or _GROUP
-        if not self._is_alone and own:
+        if not self._is_alone and own not in ("", group):
             group = name_of(f"{group[:30]}-{own}")
         # Filters of the same name all act: each has a group of its own.
         first, number = group, 2

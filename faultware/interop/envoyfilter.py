@@ -15,7 +15,7 @@ from faultware.core.faults import BODILESS, Abort, Delay, Throttle
 from faultware.core.matching import TextMatch
 from faultware.errors import RuleError
 from faultware.interop.envoymatch import header_terms, matched_names, tell_rewritten
-from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
+from faultware.interop.reading import UINT32, fields, is_mapping, items, one_of, switch, text, whole
 from faultware.interop.runtime import fraction, percentage, runtime_percentage, runtime_whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header, placed
 
@@ -141,6 +141,8 @@ def read_filter(node: Node, context: Context) -> Filter:
     if terms.is_never and (faults or asked):
         context.remarks.note(node, "its conditions can never be met, so it never acts")
     for name in ("filter_metadata", "disable_downstream_cluster_stats"):
+        if name == "filter_metadata" and name in given:
+            is_mapping(given[name], "mapping")
         if name in given and (name == "filter_metadata" or switch(given[name])):
             context.remarks.lost(given[name], _NOWHERE[name])
     return Filter(node, faults, ByHeaders(**asked) if asked else None, terms, unknown, most)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from faultware.config.mistakes import nearest, shown
 from faultware.core.matching import TextMatch
 from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, Shadow, read_filter
 from faultware.interop.envoymatch import (
@@ -22,7 +23,7 @@ from faultware.interop.envoymatch import (
     text_condition,
 )
 from faultware.interop.re2syntax import quote
-from faultware.interop.reading import UINT32, fields, items, one_of, switch, text, whole
+from faultware.interop.reading import UINT32, fields, is_mapping, items, one_of, switch, text, whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _UNLIKE: Final = {
     "ignore_path_parameters_in_path_matching": "paths are compared as they were sent, with their parameters",
     "internal_only_headers": "headers are compared as they were sent, whoever sent them",
 }
+_OVERRIDES: Final = ("typed_per_filter_config", "typedPerFilterConfig")
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
 _OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
@@ -186,6 +188,8 @@ class Table:
         for route in all_of(host, "routes"):
             if shadow is not None:
                 self._context.shadowed[route.place] = shadow
+                with self._context.remarks.gathering():
+                    _match_of(route)
                 continue
             slots: list[Slot] = []
             with self._context.remarks.gathering():
@@ -199,9 +203,7 @@ class Table:
     def _route_slots(self, terms: Terms, route: Node, level: Filter | None) -> Iterator[Slot]:
         named = route.get("name")
         drawn = self._weighted(route, self._override(route, level))
-        match = route.get("match")
-        if match is None:
-            raise route.wrong("a route has a match", "match: {prefix: /}")
+        match = _match_of(route)
         matched, unknown = _route_terms(match)
         tell_rewritten(matched_names(all_of(match, "headers")), self._context.remarks)
         if unknown is not None and any(one.filter is not None for one in drawn):
@@ -252,7 +254,10 @@ class Table:
 
     def _override(self, node: Node, level: Filter | None) -> Filter | None:
         """The configuration that acts below a node."""
+        _check_spelling(node)
         configs = pick(node, "typed_per_filter_config")
+        if configs is not None:
+            is_mapping(configs, "mapping of filters")
         given = None if configs is None else configs.get(self._name)
         if given is None:
             return level
@@ -270,10 +275,25 @@ class Table:
         return acting(read_filter(value, self._context))
 
 
+def _match_of(route: Node) -> Node:
+    match = route.get("match")
+    if match is None:
+        raise route.wrong("a route has a match", "match: {prefix: /}")
+    _route_terms(match)
+    return match
+
+
+def _check_spelling(node: Node) -> None:
+    """Few fields of a level are read: one that would be, if it were written rightly, is refused."""
+    for key, value in node.fields.items():
+        meant = nearest(key, _OVERRIDES, likeness=0.85)
+        if meant and key not in _OVERRIDES:
+            raise value.wrong(f"there is no field {shown(key)}", f"did you mean {meant}?")
+
+
 def _shadow(route: Node) -> Shadow:
     """What becomes of the routes behind one that takes all that reach it."""
-    match = route.get("match")
-    if match is None or _route_terms(match)[1] is None:
+    if _route_terms(_match_of(route))[1] is None:
         return Shadow(f"never reached: the route in line {route.line} takes every request", is_loss=False)
     reason = f"the route in line {route.line} may take every request, so what stands behind it is left out"
     return Shadow(reason, is_loss=True)
@@ -328,6 +348,7 @@ def _route_terms(node: Node) -> tuple[Terms, NotCarriedError | None]:
         if name in given:
             unknown = NotCarriedError(given[name], f"{name} is not known in process")
     if "grpc" in given:
+        fields(given["grpc"], "grpc match", ())
         terms &= on_header("content-type", _GRPC)
     readers: tuple[tuple[str, Callable[[Node], Terms]], ...] = (
         ("headers", header_terms),

@@ -63,6 +63,10 @@ SAID = (
     "Field 'weight' is missing",
     "Sum of weights in the weighted_cluster must be greater than 0",
     "Empty route/virtual host per filter configuration",
+    "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions",
+    "typed_per_filter_config",
+    "case_sensitive",
+    "no such field: 'typed_per_filter_configs'",
 )
 
 
