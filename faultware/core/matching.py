@@ -285,6 +285,10 @@ def _host(host: str | TextMatch) -> TextMatch:
     if match.kind in ("present", "regex", "range"):
         return match
     value = match.value.lower()
+    if match.kind == "exact" and (value.startswith("[") or value.count(":") == 1):
+        # It would never be met, and nobody would be told.
+        name = value[1:].partition("]")[0] if value.startswith("[") else value.partition(":")[0]
+        raise RuleError(f"{match.value!r} is more than a name", hint=f"write {name}: the port does not count")
     kinds: dict[str, Any] = {match.kind: value.rstrip(".") if match.kind == "exact" else value}
     return replace(match, **kinds)
 
