@@ -171,6 +171,8 @@ def _methods(words: Words) -> tuple[str, ...]:
         if method not in KNOWN_METHODS:
             best = nearest(method, sorted(KNOWN_METHODS), 0.7)
             hint = "a rule begins with a method or a path"
+            if method in ("ALL", "ANY"):
+                best, hint = "", "leave it out: without a method a rule holds for all"
             raise words.wrong(f"unknown method {shown(method)}", f"did you mean {best}?" if best else hint)
     words.take()
     return methods
@@ -284,6 +286,8 @@ def _no_share(words: Words, word: str) -> RuleError:
     if "=" in word or word.partition(":")[0].rstrip("s") in _CONDITIONS:
         best = nearest(re.split("[:=]", word)[0], _CONDITIONS, 0.75)
         return words.wrong(f"unknown condition {shown(word)}", f"did you mean {best}?" if best else _CONDITIONS_HINT)
+    if word in KNOWN_METHODS:
+        return words.wrong(f"unexpected {shown(word)}", f"the method comes first: {word} {words.peek(-1)[:40]} …")
     if word.startswith("/"):
         return words.wrong(f"unexpected {shown(word)}", "one path for each rule; `;` or a new line begins another")
     return words.wrong(f"unexpected {shown(word)}", "a share follows the path: 10%, or 3x")
@@ -329,4 +333,11 @@ def _end(words: Words) -> None:
     if _PERCENT.fullmatch(word) or _COUNT.fullmatch(word):
         raise words.wrong(f"unexpected {shown(word)}", "a share stands in front of the faults")
     if word:
-        raise words.wrong(f"unexpected {shown(word)}", "`;` or a new line begins another rule")
+        hint = "`;` or a new line begins another rule"
+        if word in ("and", "then", "&", "&&"):
+            hint = "faults are joined by +"
+        elif word.startswith("name="):
+            hint = f"write as {word[5:45]}"
+        elif words.peek(-2) == "as":
+            hint = "a name is one word"
+        raise words.wrong(f"unexpected {shown(word)}", hint)

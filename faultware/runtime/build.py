@@ -259,8 +259,9 @@ def _announce(settings: Settings, injector: Injector) -> None:
     rules = "; ".join(str(entry.rule) for entry in live[:_MOST_ANNOUNCED])
     if len(live) > _MOST_ANNOUNCED:
         rules += f"; and {len(live) - _MOST_ANNOUNCED} more"
-    is_killed = injector.switch.killed or injector.switch.kill_file_exists()
-    state = "killed" if is_killed else "dry run" if settings.dry_run else "armed"
+    state = "killed" if injector.switch.killed else "dry run" if settings.dry_run else "armed"
+    if injector.switch.kill_file_exists():
+        state = f"killed by the kill file {settings.kill_file}"
     _log.warning("faults are enabled (%s), switch %s: %s", state, injector.switch.store.url, rules or "no rules")
     missing = injector.switch.missing_kill_directory()
     if missing is not None:

@@ -241,7 +241,8 @@ def test_the_start_says_what_state_the_switch_is_in(caplog, options, state):
 
 def test_the_start_says_killed_where_the_kill_file_exists(caplog, tmp_path):
     (tmp_path / "kill").touch()
-    assert announced(caplog, kill_file=str(tmp_path / "kill"))[0].startswith("faults are enabled (killed), ")
+    said = announced(caplog, kill_file=str(tmp_path / "kill"))[0]
+    assert said.startswith(f"faults are enabled (killed by the kill file {tmp_path}/kill), ")
 
 
 def test_the_start_warns_where_nobody_could_make_the_kill_file(caplog, tmp_path):
