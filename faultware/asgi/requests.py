@@ -64,9 +64,10 @@ class ScopeRequest(Request):
     def header(self, name: str) -> tuple[str, ...]:
         """The lines of one header, whose name is given in lower case."""
         raw = name.encode("latin-1")
-        return tuple([line[1].decode("latin-1") for line in self._scope["headers"] if line[0] == raw])
+        # uvicorn's httptools leaves the blanks behind a value, which are no part of it (RFC 9110, section 5.5).
+        return tuple([line[1].rstrip(b" \t").decode("latin-1") for line in self._scope["headers"] if line[0] == raw])
 
     def header_lines(self) -> Iterator[tuple[str, str]]:
         """Every header line, in the order of the wire."""
         for name, value in self._scope["headers"]:
-            yield name.decode("latin-1"), value.decode("latin-1")
+            yield name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")

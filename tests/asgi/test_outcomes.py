@@ -156,3 +156,18 @@ def test_what_was_asked_before_does_not_change_an_outcome(data):
 def always(rule):
     """The same rule without chance, and with a fault that takes no time."""
     return Rule(rule.name, rule.match, percentage=100, group=rule.group, abort=Abort(503))
+
+
+def test_blanks_behind_a_value_are_no_part_of_it():
+    async def main():
+        app = wrapped(application, RULES, time)
+        for path, name, value, status in (
+            ("/x", "x-canary", "1 \t", 504),
+            ("/x", "x-canary", "1", 504),
+            ("/x", "x-canary", "1 1", 200),
+            ("/", "cookie", "beta=yes ", 506),
+        ):
+            assert (await outcome(app, http_scope(path, headers=[(name, value)])))[0] == status
+
+    time = LoopTime("asyncio")
+    time.run(main)
