@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.core.matching import TextMatch
@@ -30,6 +31,8 @@ _REWRITTEN: Final = frozenset(
     {"connection", "expect", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
     | {"x-envoy-external-address", "x-envoy-internal", "x-forwarded-for", "x-forwarded-proto", "x-request-id"}
 )
+# No name of a header in Envoy's eyes, which takes everything else.
+_ENDS: Final = re.compile(r"[\x00\r\n]")
 _STRING_KINDS: Final = ("exact", "prefix", "suffix", "contains", "safe_regex", "custom")
 
 
@@ -44,8 +47,10 @@ def header_terms(node: Node) -> Terms:
     if "name" not in given:
         raise node.wrong("name is missing", "the header that is matched")
     name = text(given["name"])
-    if not name:
-        raise given["name"].wrong("a header has a name")
+    if not name or _ENDS.search(name):
+        raise given["name"].wrong(
+            "a header has a name" if not name else f"{given['name'].shown} is no name of a header"
+        )
     is_inverted = "invert_match" in given and switch(given["invert_match"])
     counts_as_empty = "treat_missing_header_as_empty" in given and switch(given["treat_missing_header_as_empty"])
     kinds = [kind for kind in _KINDS if kind in given]

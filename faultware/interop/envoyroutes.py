@@ -258,7 +258,7 @@ class Table:
         configs = pick(node, "typed_per_filter_config")
         if configs is not None:
             is_mapping(configs, "mapping of filters")
-        given = None if configs is None else configs.get(self._name)
+        given = None if configs is None else configs.fields.get(self._name)
         if given is None:
             return level
         kind, value = unpacked(given)

@@ -11,10 +11,11 @@ import json
 import re
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from faultware.config.mistakes import cut, shown
+from faultware.config.mistakes import cut, holds_surrogates, shown
 from faultware.config.plain import load_json
 from faultware.errors import MissingExtraError, RuleError
 
@@ -128,8 +129,15 @@ def _read_json(text: str, file: str) -> Tree:
     except (ValueError, RecursionError):
         # Says what is wrong, and where.
         end = len(text)
-    load_json(text[:end], file)
+        load_json(text, file)
     lines = array("I", (found.end() for found in re.finditer("\n", text)))
+    try:
+        load_json(text[:end], file)
+    except RuleError:
+        with suppress(RecursionError):
+            # Says the same of the most frequent mistakes, and where.
+            _Scanner(text, file, lines).value(start, "")
+        raise
     rest = text[end:].strip()
     left = end + len(text[end:]) - len(text[end:].lstrip())
     where = f"{file}, line {bisect_right(lines, left) + 1}" if rest else ""
@@ -155,6 +163,8 @@ def _check_count(text: str, file: str) -> None:
 
 
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+# What the standard library lets pass.
+_NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity")
 _WORD: Final = re.compile(r"[-+.\w]+")
 
 
@@ -178,16 +188,25 @@ class _Scanner:
             return Node("list", self._file, line, place, items=tuple(items)), end
         if letter == '"':
             text, end = _string(self._text, at)
-            return Node("text", self._file, line, place, text=text, is_quoted=True), end
+            node = Node("text", self._file, line, place, text=text, is_quoted=True)
+            if holds_surrogates(text):
+                raise node.wrong("half of a character is no text", "write whole characters")
+            return node, end
         word: Any = _WORD.match(self._text, at)
         kind: Kind = "nothing" if word[0] == "null" else "switch" if word[0] in ("true", "false") else "number"
-        return Node(kind, self._file, line, place, text=word[0]), word.end()
+        node = Node(kind, self._file, line, place, text=word[0])
+        if word[0] in _NO_NUMBERS:
+            raise node.wrong(f"{word[0]} is not a number", "write a finite number")
+        return node, word.end()
 
     def _fields(self, at: int, place: str) -> tuple[dict[str, Node], int]:
         fields: dict[str, Node] = {}
         at = self._skip(at + 1)
         while self._text[at] != "}":
             name, end = _string(self._text, at)
+            if name in fields:
+                where = f"{self._file}, line {bisect_right(self._lines, at) + 1}"
+                raise RuleError(f"the key {shown(name)} is given twice", where=where, hint="remove one")
             fields[name], at = self.value(self._skip(self._skip(end) + 1), below(place, name))
             at = self._behind_comma(at)
         return fields, at + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Keys are counted with the values, before it is known which is which.
 MAX_KEYS_AND_VALUES: Final = 2 * MAX_NODES
+# As YAML 1.1 counts lines.
+_LINE_END: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAG: Final = "tag:yaml.org,2002:"
 _KINDS: Final[dict[str, Kind]] = {"bool": "switch", "int": "number", "float": "number", "null": "nothing"}
 
@@ -35,8 +38,10 @@ def read_yaml_tree(text: str, file: str) -> tuple[Node, ...]:
         mark = error.problem_mark
         where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else file
         raise RuleError(f"this is not YAML: {cut(error.problem or '')}", where=where) from None
-    except yaml.YAMLError as error:
-        raise RuleError(f"this is not YAML: {cut(str(error).splitlines()[0])}", where=file) from None
+    except yaml.reader.ReaderError as error:
+        before = text.partition(chr(error.character))[0]
+        where = f"{file}, line {len(_LINE_END.findall(before)) + 1}"
+        raise RuleError(f"this is not YAML: {cut(str(error).splitlines()[0])}", where=where) from None
     except RecursionError:
         raise RuleError("this is nested too deep", where=file) from None
 

@@ -95,7 +95,11 @@ spec:
     [
         ("a: [1", "f.yaml, line 2, column 1: this is not YAML: did not find expected ',' or ']'"),
         ("a:\tb\n\t- c", "f.yaml, line 2, column 1: this is not YAML: found a tab character that violates indentation"),
-        ("\x00", "f.yaml: this is not YAML: unacceptable character #x0000: control characters are not allowed"),
+        ("\x00", "f.yaml, line 1: this is not YAML: unacceptable character #x0000: control characters are not allowed"),
+        (
+            "a\r\n\r\x07",
+            "f.yaml, line 3: this is not YAML: unacceptable character #x0007: control characters are not allowed",
+        ),
         ('a: "\\ud800"', "f.yaml, line 1, column 7: this is not YAML: found invalid Unicode character escape code"),
         ("a: 1\na: 2", "f.yaml, line 2: the key 'a' is given twice (remove one)"),
         ("<<: {a: 1}", "f.yaml, line 1: merge keys (<<) are refused (write the fields out)"),
@@ -167,10 +171,12 @@ def test_what_is_too_large_is_not_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": 1, "a": 2}', "f.json: the key 'a' is given twice (remove one)"),
+        ('{"a": 1,\n"a": 2}', "f.json, line 2: the key 'a' is given twice (remove one)"),
+        ('{"a": {\n"b": [],\n"b": 1}}', "f.json, line 3: the key 'b' is given twice (remove one)"),
         ('{"a":', "f.json, line 1, column 6: this is not JSON: Expecting value"),
-        ('"\\ud800"', "f.json: half of a character is no text (write whole characters)"),
-        ("[NaN]", "f.json: NaN is not a number (write a finite number)"),
+        ('{"a":\n"\\ud800"}', "f.json, line 2: a: half of a character is no text (write whole characters)"),
+        ('{"a": [\nNaN]}', "f.json, line 2: a[0]: NaN is not a number (write a finite number)"),
+        ("-Infinity", "f.json, line 1: -Infinity is not a number (write a finite number)"),
         ("[" * 40 + "]" * 40, "f.json: this is nested too deep (at most 32 levels)"),
         ("[" * 100_000, "f.json: this is nested too deep (at most 32 levels)"),
         ("{} {}", "f.json, line 1: something stands behind the document (remove it)"),

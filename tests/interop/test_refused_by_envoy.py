@@ -67,6 +67,7 @@ SAID = (
     "typed_per_filter_config",
     "case_sensitive",
     "no such field: 'typed_per_filter_configs'",
+    "Didn't find a registered implementation",
 )
 
 
