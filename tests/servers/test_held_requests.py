@@ -28,48 +28,54 @@ TELL_WHEN_A_CLIENT_LEAVES = (
 )
 
 
-@pytest.mark.parametrize("kind", TELL_WHEN_A_CLIENT_LEAVES)
-def test_a_client_that_leaves_ends_its_delay(kind):
-    with serve(kind, {**ENDLESS, "FAULTWARE_RULES": "/slow 100% delay 10m as slow"}) as server:
-        connection = server.connect()
-        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        eventually(lambda: server.status()["active_faults"] == 1, "the request is held")
-        connection.close()
-        eventually(lambda: server.status()["active_faults"] == 0, "the request is let go")
-        assert server.status()["state"] == "armed"
-        assert server.get("/").status == 200
-        assert "Traceback" not in server.log
+RULES = (
+    "/slow 100% delay 10m as slow; /upload 100% delay 300ms as upload; "
+    "/half 100% delay 50ms as half; /brief 100% delay 1ms as brief"
+)
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-gthread", "waitress"])
-def test_an_upload_during_a_delay_arrives_whole(kind):
-    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 300ms as slow"}) as server:
-        reply = server.ask("POST", "/upload", UPLOAD)
-        assert (reply.status, reply.mark) == (200, "slow;delay")
-        assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
+@pytest.fixture(scope="module", params=TELL_WHEN_A_CLIENT_LEAVES)
+def server(request):
+    with serve(request.param, {**ENDLESS, "FAULTWARE_RULES": RULES}) as running:
+        yield running
+        log = running.stop()
+        assert "Traceback" not in log, log
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-gthread", "waitress"])
-def test_an_upload_that_goes_on_after_the_delay_arrives_whole(kind):
-    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 50ms as slow"}) as server, server.connect() as connection:
+def test_a_client_that_leaves_ends_its_delay(server):
+    connection = server.connect()
+    connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    eventually(lambda: server.status()["active_faults"] == 1, "the request is held")
+    connection.close()
+    eventually(lambda: server.status()["active_faults"] == 0, "the request is let go")
+    assert server.status()["state"] == "armed"
+    assert server.get("/").status == 200
+
+
+def test_an_upload_during_a_delay_arrives_whole(server):
+    reply = server.ask("POST", "/upload", UPLOAD)
+    assert (reply.status, reply.mark) == (200, "upload;delay")
+    assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
+
+
+def test_an_upload_that_goes_on_after_the_delay_arrives_whole(server):
+    with server.connect() as connection:
         wire = Wire(connection)
-        whole = request("POST", "/upload", UPLOAD)
+        whole = request("POST", "/half", UPLOAD)
         half = len(whole) - len(UPLOAD) // 2
         wire.send(whole[:half])
         # By the time another request has been delayed, this one's delay is over too.
-        assert server.ask("POST", "/upload", b"other").mark == "slow;delay"
+        assert server.ask("POST", "/half", b"other").mark == "half;delay"
         wire.send(whole[half:])
         reply = wire.read()
         assert reply is not None
-        assert (reply.status, reply.headers["faultware-fault"]) == (200, "slow;delay")
+        assert (reply.status, reply.headers["faultware-fault"]) == (200, "half;delay")
         assert reply.body.decode() == f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-h11", "hypercorn", "hypercorn-trio", "granian"])
-def test_a_delay_that_ends_while_the_request_is_being_read_loses_nothing_of_it(kind):
-    with serve(kind, {"FAULTWARE_RULES": "/upload 100% delay 1ms as slow"}) as server:
-        for number in range(60):
-            body = b"x" * number
-            reply = server.ask("POST", "/upload", body)
-            assert (reply.status, reply.mark) == (200, "slow;delay")
-            assert reply.body.decode() == f"{number} {hashlib.sha256(body).hexdigest()}"
+def test_a_delay_that_ends_while_the_request_is_being_read_loses_nothing_of_it(server):
+    for number in range(60):
+        body = b"x" * number
+        reply = server.ask("POST", "/brief", body)
+        assert (reply.status, reply.mark) == (200, "brief;delay")
+        assert reply.body.decode() == f"{number} {hashlib.sha256(body).hexdigest()}"

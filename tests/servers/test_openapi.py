@@ -18,7 +18,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 RULES = "/pay 10% abort 503 as pay; /search 10% delay 200ms as search"
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "waitress"])
+# Half a minute each: the other protocol in `make servers`.
+@pytest.mark.parametrize("kind", ["uvicorn", pytest.param("waitress", marks=pytest.mark.matrix)])
 def test_what_the_document_says_is_what_is_answered(kind, tmp_path):
     with serve(kind, {"FAULTWARE_RULES": RULES, "FAULTWARE_STORE": f"file:{tmp_path}/state"}) as server:
         url = f"http://127.0.0.1:{server.port}/_faultware/openapi.json"
