@@ -32,12 +32,15 @@ from faultware.core.shaping.build import acts_on_response, pacer, shape
 from faultware.runtime.holding import Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from faultware.asgi.feeding import Feed
     from faultware.asgi.requests import ScopeRequest
     from faultware.asgi.transport import Line
     from faultware.core.plan import Plan
+    from faultware.core.shaping.chain import Chain
     from faultware.runtime.injector import Injector
 
 Injections: TypeAlias = tuple[Injection, ...]
@@ -271,20 +274,22 @@ class Act:
 
     async def _serve(self, chosen: Injections, stream: Feed, line: Line | None) -> None:
         """Let the application answer a request, or with a response, that something is done to."""
-        injector, clock = self._injector, self._injector.clocks.monotonic
+        injector = self._injector
+        faults = [injection for injection in chosen if acts_on_response(injection)]
+        try:
+            scope, receive, chain = self._made(chosen, faults, stream)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            injector.failed("act", error)
+            for injection in chosen:
+                injector.withdrawn(injection, "impossible")
+            chosen, scope, receive, chain = (), self._scope, stream, None
         self.done = (*self.done, *chosen)
         marks = mark(self.done) * self._is_marked
-        faults = [injection for injection in chosen if acts_on_response(injection)]
         for injection in chosen:
             if not acts_on_response(injection):
                 injector.injected(injection, self._request)
-        edits = [injection.fault for injection in chosen if isinstance(injection.fault, RequestHeaders)]
-        scope = edited(self._scope, edits) if edits else self._scope
-        pace = pacer(chosen, clock)
-        receive = stream if pace is None else Paced(stream, pace)
-        chain = shape(faults, self._request.method, injector.hang_seconds(None), clock)
         if chain is None:
-            if pace is None:
+            if receive is stream:
                 stream.leave()
             await self._app(scope, receive, marked(self._send, marks) if marks else self._send)
             return
@@ -293,6 +298,19 @@ class Act:
             injector, faults, self._request, chain, stream, line, self._send, marks=marks, may_raise=may_raise
         )
         await self._shaped(shaper, without_shortcuts(scope), receive, line)
+
+    def _made(
+        self, chosen: Injections, faults: Sequence[Injection], stream: Feed
+    ) -> tuple[Scope, Receive, Chain | None]:
+        """What the application is to see of the request, and what shapes its response; None: nothing does."""
+        clock = self._injector.clocks.monotonic
+        edits = [injection.fault for injection in chosen if isinstance(injection.fault, RequestHeaders)]
+        pace = pacer(chosen, clock)
+        return (
+            edited(self._scope, edits) if edits else self._scope,
+            stream if pace is None else Paced(stream, pace),
+            shape(faults, self._request.method, self._injector.hang_seconds(None), clock),
+        )
 
     async def _shaped(self, shaper: Shaper, scope: Scope, receive: Receive, line: Line | None) -> None:
         """Call the application with a `send` whose stage may hold back what it has sent, whatever comes of the call."""

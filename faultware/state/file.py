@@ -82,7 +82,9 @@ class FileStore:
     @property
     def age_seconds(self) -> float:
         """Nothing, unless the directory cannot be used: shared memory is always up to date."""
-        return max((time.monotonic() - since for since in self._failing.values()), default=0.0)
+        # At one go: another thread may fail meanwhile.
+        since = min(list(self._failing.values()), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def begin(self, wake: Callable[[], object]) -> None:
         """Have this process woken when somebody else writes, from its first report on.

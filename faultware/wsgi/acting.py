@@ -30,10 +30,12 @@ from faultware.wsgi.transport import NO_CONNECTION, forget_body, part, reach
 from faultware.wsgi.waiting import Hold, hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from faultware.core.plan import Plan
+    from faultware.core.shaping.chain import Chain
+    from faultware.core.shaping.pacing import Pacer
     from faultware.runtime.injector import Injector
     from faultware.wsgi.requests import EnvironRequest
 
@@ -196,21 +198,19 @@ class Act:
 
         The place among the active faults goes to whoever outlives this call.
         """
-        injector, environ = self._injector, dict(self._environ)
-        clock = injector.clocks.monotonic
-        response: list[Injection] = []
+        injector = self._injector
+        response = tuple(injection for injection in self._after if acts_on_response(injection))
+        try:
+            environ, pace, chain = self._made(response)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
+            injector.failed("act", error)
+            for injection in self._after:
+                injector.withdrawn(injection, "impossible")
+            self._after, environ, pace, chain = (), self._environ, None, None
         marks = mark((*self._done, *self._after))
         for injection in self._after:
-            if acts_on_response(injection):
-                response.append(injection)
-                continue
-            self._note(injection)
-            if isinstance(injection.fault, RequestHeaders):
-                edit(environ, injection.fault)
-        pace = pacer(self._after, clock)
-        if pace is not None:
-            environ["wsgi.input"] = PacedInput(environ["wsgi.input"], pace, self._hold, clock)
-        chain = shape(response, self._request.method, injector.hang_seconds(None), clock)
+            if not acts_on_response(injection):
+                self._note(injection)
         if chain is None and pace is None:
             self._leave()
             return self._app(environ, self._marked())
@@ -221,7 +221,7 @@ class Act:
             environ["wsgi.file_wrapper"] = FileWrapper
         return Shaped(
             injector,
-            tuple(response),
+            response,
             chain,
             (marks, mark(self._done)) if self._marks else ("", ""),
             request=self._request,
@@ -229,6 +229,17 @@ class Act:
             start_response=self._start_response,
             connection=self._connection,
         ).answer(self._app)
+
+    def _made(self, response: Sequence[Injection]) -> tuple[WSGIEnvironment, Pacer | None, Chain | None]:
+        """What the application is to see of the request, what slows its body, and what shapes the response."""
+        environ, clock = dict(self._environ), self._injector.clocks.monotonic
+        for injection in self._after:
+            if isinstance(injection.fault, RequestHeaders):
+                edit(environ, injection.fault)
+        pace = pacer(self._after, clock)
+        if pace is not None:
+            environ["wsgi.input"] = PacedInput(environ["wsgi.input"], pace, self._hold, clock)
+        return environ, pace, shape(response, self._request.method, self._injector.hang_seconds(None), clock)
 
     def _hold(self, seconds: float) -> Ending:
         return hold(self._injector, seconds, self._environ)

@@ -152,6 +152,30 @@ def test_a_bug_in_the_search_for_a_connection_lets_the_request_pass_and_is_count
     time.run(main)
 
 
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("/pay 100% throttle 1kB/s", "shape"),
+        ("/pay 100% throttle 1kB/s of=request", "pacer"),
+        ("/pay 100% request_headers x-a=1", "edited"),
+    ],
+)
+def test_a_bug_in_making_what_shapes_a_request_lets_it_pass_and_is_counted(time, monkeypatch, rule, name):
+    def bug(*_args, **_kwargs):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(f"faultware.asgi.acting.{name}", bug)
+
+    async def main():
+        application = Application()
+        app = wrapped(application, rule, time)
+        exchange = await ask(app, "/pay", b"money", method="POST")
+        assert (exchange.status, exchange.body, application.runs) == (200, b"application money", 1)
+        assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
+
+    time.run(main)
+
+
 class Failing(Chain):
     """Fails at one of its calls, and again when it is asked for what it holds, or not.
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -289,3 +290,27 @@ def test_a_file_system_that_cannot_lock_is_told(open_file, monkeypatch):
     with pytest.raises(StoreError, match="No locks available"):
         store.kill(killed)
     assert store.signal[0] & KILLED
+
+
+def test_how_old_the_state_is_can_be_asked_while_another_thread_fails(open_file, directory, monkeypatch):
+    store = open_file()
+    (directory / "state.json").write_text("{")
+
+    def fail():
+        with pytest.raises(StoreError):
+            store.read()
+
+    class Clock:
+        """Whoever looks at it gives way to a thread that fails."""
+
+        def monotonic(self):
+            monkeypatch.undo()
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+            return time.monotonic()
+
+    store._failing["follow"] = time.monotonic() - 1
+    monkeypatch.setattr(file, "time", Clock())
+    assert store.age_seconds >= 1
+    assert store._failing.keys() == {"follow", "read"}

@@ -293,6 +293,26 @@ def test_a_bug_in_the_search_for_a_connection_lets_the_request_pass_and_is_count
     assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
 
 
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("/pay 100% throttle 1kB/s", "shape"),
+        ("/pay 100% throttle 1kB/s of=request", "pacer"),
+        ("/pay 100% request_headers x-a=1", "edit"),
+    ],
+)
+def test_a_bug_in_making_what_shapes_a_request_lets_it_pass_and_is_counted(monkeypatch, time, rule, name):
+    def bug(*_args, **_kwargs):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(f"faultware.wsgi.acting.{name}", bug)
+    application = Application()
+    app = wrapped(application, rule, time)
+    answer = ask(app, "/pay", method="POST", body=b"money")
+    assert (answer.status, answer.body, application.runs) == (200, b"application money", 1)
+    assert (app._injector.internal_errors, app._injector.active_faults) == ({"act": 1}, 0)
+
+
 def test_an_observer_that_raises_is_counted(time):
     class Grumbler:
         def notice(self, event):
