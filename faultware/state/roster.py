@@ -45,7 +45,7 @@ class Roster:
         self._beat_at = 0.0
         # The last setting of the switch that is in force here, and since when.
         self._obeyed = (False, 0.0)
-        self._obeyed_at = 0.0
+        self._obeyed_at: float | None = None
 
     def join(self, wake: Callable[[], object]) -> None:
         """Enter this process; `wake` is called, in a thread, whenever somebody rings."""
@@ -80,7 +80,8 @@ class Roster:
         """Say what is in force in this process."""
         now = time.monotonic()
         if self._obeyed != (killed, switched_at):
-            self._obeyed, self._obeyed_at = (killed, switched_at), time.time()
+            # Who begins to serve when the kill is over had nothing to obey, and its first word is no measure of speed.
+            self._obeyed, self._obeyed_at = (killed, switched_at), None if self._said is None else time.time()
         is_news = (version, killed) != self._said
         if not self._name or (not is_news and now - self._beat_at < _HEARTBEAT_SECONDS):
             return
@@ -131,7 +132,7 @@ def _worker(entry: Path, switched_at: float) -> Worker:
         raise ValueError
     data: dict[str, Any] = json.loads(entry.read_bytes())
     killed = data["killed"] is True
-    took = max(0.0, float(data["since"]) - switched_at) if killed else None
+    took = max(0.0, float(data["since"]) - switched_at) if killed and data["since"] is not None else None
     pid = int(entry.name.partition("-")[0])
     return Worker(str(data["host"])[:100], pid, int(data["version"]), killed, silent, took)
 

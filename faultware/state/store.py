@@ -132,7 +132,8 @@ class Worker:
         version: Of the state that is in force in it.
         killed: Whether faults are off in it, and nothing is held.
         silent_seconds: How long nothing was heard of it.
-        took_seconds: From the last kill until this worker had obeyed it; None: it has not yet, or nobody can tell.
+        took_seconds: From the last kill until this worker had obeyed it; None: it has not yet, or
+            it began to serve afterwards, or nobody can tell.
     """
 
     host: str

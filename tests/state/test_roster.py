@@ -39,6 +39,7 @@ def test_who_has_not_joined_reports_nothing(place):
 
 def test_a_worker_reports_what_is_in_force_in_it_and_how_long_it_took(place):
     roster, _ = joined(place)
+    roster.report(4, killed=False, switched_at=0.5)
     begun = time.time()
     roster.report(5, killed=True, switched_at=1.0)
     (worker,) = Roster(place).workers(begun - 2)
@@ -48,6 +49,17 @@ def test_a_worker_reports_what_is_in_force_in_it_and_how_long_it_took(place):
     roster.report(6, killed=False, switched_at=1.0)
     (worker,) = Roster(place).workers(begun)
     assert (worker.version, worker.killed, worker.took_seconds) == (6, False, None)
+
+
+def test_who_begins_to_serve_after_the_kill_had_nothing_to_obey(place):
+    roster, _ = joined(place)
+    roster.report(5, killed=True, switched_at=1.0)
+    (worker,) = Roster(place).workers(1.0)
+    assert (worker.killed, worker.took_seconds) == (True, None)
+    roster.report(6, killed=False, switched_at=2.0)
+    roster.report(7, killed=True, switched_at=3.0)
+    (worker,) = Roster(place).workers(3.0)
+    assert worker.took_seconds > 0
 
 
 def test_what_was_said_is_not_written_again_but_shows_that_somebody_lives(place, monkeypatch):

@@ -248,7 +248,7 @@ function showWorkers() {
   $("confirmed").className = done.length === list.length ? "good" : "bad";
   rows("worker-rows", list, (one) => `${one.host} ${one.pid}`, (one) => [
     cell(one.host), cell(one.pid, "number"), cell(one.state, one.state === "armed" ? "bad" : "good"),
-    killed ? cell(one.confirmed ? `✓ after ${one.took_seconds === null ? "?" : millis(one.took_seconds)}` : "not yet", one.confirmed ? "good" : "bad") : cell("–"),
+    killed ? cell(one.confirmed ? `✓${one.took_seconds === null ? "" : ` after ${millis(one.took_seconds)}`}` : "not yet", one.confirmed ? "good" : "bad") : cell("–"),
     cell(one.silent_seconds < 2 ? "now" : `${span(one.silent_seconds)} ago`, "number"),
   ], "None has reported.");
 }
