@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from faultware.core.request import Request, as_sent, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from starlette.types import Scope
 
@@ -65,9 +65,20 @@ class ScopeRequest(Request):
         """The lines of one header, whose name is given in lower case."""
         raw = name.encode("latin-1")
         # uvicorn's httptools leaves the blanks behind a value, which are no part of it (RFC 9110, section 5.5).
-        return tuple([line[1].rstrip(b" \t").decode("latin-1") for line in self._scope["headers"] if line[0] == raw])
+        lines = self._whole_lines() if raw == b"cookie" else self._scope["headers"]
+        return tuple([line[1].rstrip(b" \t").decode("latin-1") for line in lines if line[0] == raw])
 
     def header_lines(self) -> Iterator[tuple[str, str]]:
         """Every header line, in the order of the wire."""
-        for name, value in self._scope["headers"]:
+        for name, value in self._whole_lines():
             yield name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")
+
+    def _whole_lines(self) -> Iterable[tuple[bytes, bytes]]:
+        """The lines, with cookies joined that HTTP/2 and HTTP/3 have cut (RFC 9113, section 8.2.3)."""
+        lines: Iterable[tuple[bytes, bytes]] = self._scope["headers"]
+        if self._scope.get("http_version", "1.1").startswith("1"):
+            return lines
+        pieces = [value for name, value in lines if name == b"cookie"]
+        if len(pieces) < 2:
+            return lines
+        return [*(line for line in lines if line[0] != b"cookie"), (b"cookie", b"; ".join(pieces))]
