@@ -189,7 +189,7 @@ class Table:
             if shadow is not None:
                 self._context.shadowed[route.place] = shadow
                 with self._context.remarks.gathering():
-                    _match_of(route)
+                    _route_terms(_match_of(route))
                 continue
             slots: list[Slot] = []
             with self._context.remarks.gathering():
@@ -279,15 +279,15 @@ def _match_of(route: Node) -> Node:
     match = route.get("match")
     if match is None:
         raise route.wrong("a route has a match", "match: {prefix: /}")
-    _route_terms(match)
     return match
 
 
 def _check_spelling(node: Node) -> None:
     """Few fields of a level are read: one that would be, if it were written rightly, is refused."""
     for key, value in node.fields.items():
-        meant = nearest(key, _OVERRIDES, likeness=0.85)
-        if meant and key not in _OVERRIDES:
+        # A comparison takes time; and `per_filter_config` is what it was called once.
+        is_like = key.startswith(("t", "p")) and key not in _OVERRIDES
+        if is_like and (meant := nearest(key, _OVERRIDES, likeness=0.85)):
             raise value.wrong(f"there is no field {shown(key)}", f"did you mean {meant}?")
 
 

@@ -68,6 +68,7 @@ SAID = (
     "case_sensitive",
     "no such field: 'typed_per_filter_configs'",
     "Didn't find a registered implementation",
+    "no such field: 'per_filter_config'",
 )
 
 
