@@ -193,6 +193,16 @@ class Control:
     def _answer(self, admitted: Admitted, body: bytes) -> Answer:
         if len(body) > MAX_BODY:
             raise _too_large()
+        try:
+            return self._operate(admitted, body)
+        except Problem as problem:
+            if admitted.is_urgent:
+                # Who may stop faults and asks for it has stopped them, whatever is wrong with the reason that is given.
+                self._operate(admitted, b"")
+                problem.detail += "; faults are stopped all the same"
+            raise
+
+    def _operate(self, admitted: Admitted, body: bytes) -> Answer:
         request = replace(admitted.request, body=body)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and content_type != "application/json":

@@ -136,10 +136,26 @@ def test_a_reason_is_cut_and_the_client_is_named_where_it_is_known(desk):
         ({"reason": None}, "reason must be a text"),
     ],
 )
-def test_a_kill_that_says_nonsense_is_refused(desk, data, detail):
+def test_a_kill_that_says_nonsense_is_told_so_and_kills(desk, data, detail):
     reply = desk("POST", "/kill", data)
-    assert (reply.status, reply.data["detail"]) == (422, detail)
-    assert not desk.switch.killed
+    assert (reply.status, reply.data["detail"]) == (422, f"{detail}; faults are stopped all the same")
+    assert desk.switch.killed
+    assert desk.heard.of(SwitchKilled) == [SwitchKilled(BEGIN, ACTOR, "")]
+
+
+@pytest.mark.parametrize("body", [b"{", b"reason=x", b"\xff", b"[]", b"5"])
+def test_a_kill_whose_body_cannot_be_read_kills(desk, body):
+    reply = desk("POST", "/kill", body=body)
+    assert reply.status in (400, 422)
+    assert reply.data["detail"].endswith("; faults are stopped all the same")
+    assert desk.switch.killed
+
+
+def test_a_kill_whose_body_has_no_content_type_kills(desk):
+    reply = desk("POST", "/kill", {"reason": "x"}, content_type="application/x-www-form-urlencoded")
+    assert reply.status == 415
+    assert reply.data["detail"].endswith("; faults are stopped all the same")
+    assert desk.switch.killed
 
 
 @pytest.mark.parametrize("broken", ["read", "update"])
