@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultware.asgi.requests import ScopeRequest
+from faultware.runtime.nesting import Nesting
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
 
@@ -65,7 +66,9 @@ def test_a_request_that_no_rule_matches_gets_the_very_objects_of_the_server(path
         assert scope == before
 
 
-def test_a_request_whose_dice_spare_it_gets_the_very_objects_of_the_server():
+def test_a_request_whose_dice_spare_it_gets_the_very_objects_of_the_server(monkeypatch):
+    # No WSGI middleware within, whatever other tests have made in this process.
+    monkeypatch.setattr("faultware.asgi.attending.NESTING", Nesting())
     seen = []
     app = wrapped(lambda *given: seen.append(given), "/payments 10% abort 503", random=lambda: 0.9)
     for _ in range(3):
