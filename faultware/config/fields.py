@@ -241,7 +241,7 @@ SampleKey: TypeAlias = Annotated[Text, AfterValidator(checked(SampleBy.parse))]
 
 
 class TextCondition(Document):
-    """A condition on a text: exactly one of exact, prefix, suffix, contains, regex, present."""
+    """A condition on a text: exactly one of exact, prefix, suffix, contains, regex, one_of, range, present."""
 
     exact: Text | None = Field(default=None, description="The whole value.")
     prefix: Text | None = Field(default=None, description="How it begins.")

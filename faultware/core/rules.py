@@ -195,7 +195,6 @@ class Rule:
         other = next((fault.kind for fault in self.everything if type(fault) not in _WEBSOCKET | {kinds.Delay}), None)
         if self.is_websocket and other is not None:
             raise RuleError(f"{other} does not concern WebSockets", hint="write two rules")
-
         if self.fallback is not None and self.fallback.template:
             raise RuleError("a fallback has no gaps", where="fallback", hint="leave template out")
         if self.recurring is not None:
@@ -243,8 +242,8 @@ class Rule:
 
     def derived_name(self) -> str:
         """The name of a rule that nobody named: its path and faults, and a digest of the whole, never its position."""
-        kinds = [fault.kind for fault in self.everything] + ["by-headers"] * (self.by_headers is not None) or ["spare"]
-        words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *kinds]))
+        acts = [fault.kind for fault in self.everything] + ["by-headers"] * (self.by_headers is not None) or ["spare"]
+        words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *acts]))
         content = json.dumps(rule_document(self, with_name=False), sort_keys=True)
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         stem = words.strip("-")[:44].strip("-")

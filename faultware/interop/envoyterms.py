@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from faultware.interop.patterns import (
     blurs,
     host_pattern,
     is_everything,
+    is_plain_field,
     path_pattern,
     raw_pattern,
     text_pattern,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-# What stands in a query as it is, so that decoding changes nothing.
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _UNSEEN: Final = {
     "cookies": "Envoy sees cookies as one header only",
     "client": "a fault filter does not see the client's address",
@@ -163,7 +161,7 @@ def _host(condition: TextMatch) -> Document:
 
 def _decoded_query(match: Match) -> Iterator[Document]:
     for name, condition in match.query:
-        if not condition.is_equality or not _UNRESERVED.fullmatch(f"{name}{condition.value}"):
+        if not is_plain_field(name, condition):
             reason = "Envoy compares the query as it was sent: only a plain value can be said"
             raise NotExportedError(f"match.query.{name}", reason)
         regex = rf"[^?]*\?(?:.*&)?{quote(name)}={quote(condition.value)}(?:&.*)?"

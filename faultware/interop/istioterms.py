@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.interop.exporting import NotExportedError
@@ -12,6 +11,7 @@ from faultware.interop.patterns import (
     blurs,
     host_pattern,
     is_everything,
+    is_plain_field,
     path_pattern,
     raw_pattern,
     text_pattern,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 _PSEUDO: Final = {":method": "method", ":scheme": "scheme", "host": "authority"}
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _UNSEEN: Final = {
     "cookies": "a VirtualService sees cookies as one header only",
     "client": "a VirtualService does not see the client's address",
@@ -53,7 +52,7 @@ def match_block(match: Match) -> Document:
     if len(queries) < len(match.raw_query):
         raise NotExportedError("match.raw_query", "one condition for each name")
     for name, condition in match.query:
-        if name in queries or not condition.is_equality or not _UNRESERVED.fullmatch(f"{name}{condition.value}"):
+        if name in queries or not is_plain_field(name, condition):
             reason = "Istio compares the query as it was sent: only a plain value can be said"
             raise NotExportedError(f"match.query.{name}", reason)
         queries[name] = {"exact": condition.value}

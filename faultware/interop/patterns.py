@@ -27,6 +27,8 @@ PLAIN_TARGET: Final = rf"[{_PLAIN}+]*{QUERY}"
 STRANGE_PATH: Final = rf"[^?]*[^{_PLAIN}+?][^?]*"
 STRANGE_QUERY: Final = rf"[^?]*\?.*[^{_PLAIN}?].*"
 STRANGE_HOST: Final = r"[^A-Za-z0-9].*"
+# What stands in a query as it is, so that decoding changes nothing.
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _ASCII: Final = (0x21, 0x7E)
 _BYTE: Final = 0xFF
 # From a capital letter to its small one.
@@ -41,6 +43,11 @@ def blurs(match: Match) -> list[str]:
     found = ["path"] if match.path is not None and not is_everything(match.path) else []
     found += ["query"] if match.query else []
     return found + (["host"] if match.host is not None and match.host.present is None else [])
+
+
+def is_plain_field(name: str, condition: TextMatch) -> bool:
+    """Whether a condition on a decoded field of the query says the same of the query as it was sent."""
+    return condition.is_equality and _UNRESERVED.fullmatch(f"{name}{condition.value}") is not None
 
 
 def is_everything(path: PathMatch) -> bool:

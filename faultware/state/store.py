@@ -51,8 +51,8 @@ class Deed:
         at: Wall-clock time in seconds.
         actor: Who did it: a token's name, never its value.
         origin: From where; empty where nobody knows.
-        action: `kill`, `arm`, `put_rules`, `put_rule` or `delete_rule`.
-        detail: The reason, or the names of the rules.
+        action: `kill`, `arm`, `put_rules`, `put_rule`, `delete_rule` or `put_guards`.
+        detail: The reason, the names of the rules, or the guards.
         before: The version it found.
     """
 
@@ -96,9 +96,10 @@ class Snapshot:
         changed_at: Wall-clock time of the last kill or arm.
         actor: Who did that.
         reason: Why, in the actor's words.
-        abort_when: The guards that arrived at run time; None: every process has those of its start.
         deeds: The last changes, the newest last. The version that a deed led to is the next one's `before`, or this
             snapshot's.
+        plans: When the faults that come by themselves are due.
+        abort_when: The guards that arrived at run time; None: every process has those of its start.
     """
 
     version: int

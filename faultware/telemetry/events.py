@@ -28,7 +28,7 @@ class FaultInjected:
         fault: The fault's kind.
         method: The request's.
         path: The request's, as the application routes by it.
-        delay_seconds: How long the request is held, all delays together; 0 when it is not.
+        delay_seconds: How long this fault holds the request; 0 when it does not.
         dry_run: Whether it was only decided, and not done.
     """
 
