@@ -195,6 +195,8 @@ class Connection:
         self._message: Message | None = None
         self._due: float | None = None
         self._ready: deque[Message] = deque()
+        # Several tasks may send: what waits goes out in the order in which it came, also when the switch is killed.
+        self._turn = anyio.Lock()
         # Held while an end waits for the peer: only then is it known what becomes of what the application sends.
         self._cutting = anyio.Lock()
 
@@ -247,15 +249,22 @@ class Connection:
         kind = message["type"]
         if kind == "websocket.accept" and not self._is_open and not self._feed.is_over:
             await self._open(message)
-        elif kind == "websocket.send" and self._acts:
-            await self._feed.pause(self._feed.now() + _delay(self._outgoing))
-            for one in _shaped(self._outgoing, message):
-                await self._server_send(one)
-            await self._passed()
+        elif kind == "websocket.send":
+            due = self._feed.now() + _delay(self._outgoing)
+            async with self._turn:
+                await self._say(message, due)
         else:
             await self._server_send(message)
-            if kind != "websocket.send":
-                self._is_open = False
+            self._is_open = False
+
+    async def _say(self, message: Message, due: float) -> None:
+        if not self._acts:
+            await self._server_send(message)
+            return
+        await self._feed.pause(due)
+        for one in _shaped(self._outgoing, message):
+            await self._server_send(one)
+        await self._passed()
 
     @property
     def _acts(self) -> bool:

@@ -211,24 +211,38 @@ def test_a_kill_while_the_peer_is_waited_for_calls_an_end_off(time, monkeypatch)
     time.run(main)
 
 
+async def several(scope, receive, send):
+    """Eight tasks send a number each, one after the other."""
+
+    async def say(number):
+        await anyio.sleep(number / 10)
+        await send({"type": "websocket.send", "text": str(number)})
+
+    await receive()
+    await send({"type": "websocket.accept"})
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(say, number)
+
+
+def test_messages_of_several_tasks_stay_in_order_when_the_switch_is_killed(time):
+    async def main():
+        app = wrapped(several, "/ws 100% websocket_messages delay=2s of=outgoing as w", time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            peer = await play(app, Peer(time, stays=True))
+        assert (peer.got, peer.times[1:]) == ([str(number) for number in range(8)], pytest.approx([1.0] * 8))
+
+    time.run(main)
+
+
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 def test_what_the_application_sends_while_an_end_waits_comes_in_order_if_the_switch_is_killed(
     time, monkeypatch, spec_version
 ):
-    async def feeds(scope, receive, send):
-        async def say(number):
-            await anyio.sleep(number / 10)
-            await send({"type": "websocket.send", "text": str(number)})
-
-        await receive()
-        await send({"type": "websocket.accept"})
-        async with anyio.create_task_group() as tasks:
-            for number in range(8):
-                tasks.start_soon(say, number)
-
     async def main():
         monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: 1)
-        app = wrapped(feeds, "/ws 100% websocket_close by=fin messages=3 as w", time)
+        app = wrapped(several, "/ws 100% websocket_close by=fin messages=3 as w", time)
         with dialled_in() as (_, scope):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(kill_at, app, 2.0)
