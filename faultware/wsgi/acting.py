@@ -56,6 +56,7 @@ class Act:
     __slots__ = (
         "_after",
         "_app",
+        "_attended",
         "_connection",
         "_done",
         "_environ",
@@ -90,6 +91,8 @@ class Act:
         # What was done so far, for the mark.
         self._done: tuple[Injection, ...] = ()
         self._connection = NO_CONNECTION
+        # What gives the place back where only the application's reading is slowed down.
+        self._attended: Attended | None = None
 
     def answer(self) -> Iterable[bytes]:
         """Act, and answer or let the application answer. The place is given back in any case."""
@@ -215,7 +218,8 @@ class Act:
             self._leave()
             return self._app(environ, self._marked())
         if chain is None:
-            return Attended(injector.leave).answer(self._app, environ, self._marked())
+            self._attended = Attended(injector.leave)
+            return self._attended.answer(self._app, environ, self._marked())
         if "wsgi.file_wrapper" in environ:
             # The server's own may be sent past us.
             environ["wsgi.file_wrapper"] = FileWrapper
@@ -242,7 +246,10 @@ class Act:
         return environ, pace, shape(response, self._request.method, self._injector.hang_seconds(None), clock)
 
     def _hold(self, seconds: float) -> Ending:
-        return hold(self._injector, seconds, self._environ)
+        ending = hold(self._injector, seconds, self._environ)
+        if ending is not Ending.OVER and self._attended is not None:
+            self._attended.leave()
+        return ending
 
     def _leave(self) -> None:
         self._connection.close()

@@ -85,10 +85,10 @@ def marked(start_response: StartResponse, marks: str) -> StartResponse:
 
 
 class Attended:
-    """An application's iterable, at whose end something is done, once.
+    """An application's iterable, at whose end something is done, once, if it has not been done before.
 
     Args:
-        leave: What is done once the server closes it.
+        leave: What is done.
     """
 
     def __init__(self, leave: Callable[[], None]) -> None:
@@ -111,14 +111,19 @@ class Attended:
             self.close()
             raise
 
-    def close(self) -> None:
-        """As of the application's."""
+    def leave(self) -> None:
+        """Do it."""
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
-            close = getattr(self._iterable, "close", None)
-            if close is not None:
-                close()
+
+    def close(self) -> None:
+        """As of the application's."""
+        self.leave()
+        iterable, self._iterable = self._iterable, ()
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            close()
 
 
 def status_of(line: str) -> tuple[int, str]:

@@ -166,6 +166,23 @@ def test_a_request_that_is_slowed_counts_as_a_fault_until_its_response_is_closed
     assert (app._injector.active_faults, len(closed)) == (0, 1)
 
 
+def test_a_slowed_request_is_no_fault_any_more_once_the_switch_is_killed(time):
+    active = []
+
+    def application(environ, start_response):
+        for size in (10, -1):
+            environ["wsgi.input"].read(size)
+            active.append(app._injector.active_faults)
+        start_response("200 OK", [])
+        return [b"x"]
+
+    app = wrapped(application, rules(throttle=kinds.Throttle(10, of="request")), time)
+    time.after(3.0, lambda: (app._injector.switch.kill("a test"), app._injector.refresh()))
+    answer = serve(app, environment("/pay", method="POST", body=TEXT), lint=False)
+    assert (answer.body, active) == (b"x", [1, 0])
+    assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
+
+
 def test_a_slowed_request_whose_application_fails_gives_its_place_back(time):
     def application(environ, start_response):
         raise ValueError("mine")
