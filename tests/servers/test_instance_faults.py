@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -96,6 +97,26 @@ def test_a_kill_file_ends_a_block_and_gives_memory_and_descriptors_back(kind, tm
         eventually(lambda: resident(pid) - idle_memory < 100e6, "memory is given back")
         eventually(lambda: descriptors(pid) - idle_descriptors < 20, "descriptors are given back")
         assert server.get("/").status == 200
+
+
+def test_a_worker_of_gevent_whose_processor_is_burnt_goes_on_and_can_be_told_to_stop():
+    with serve("gunicorn-gevent", {**LEAVE, "FAULTWARE_RULES": "/cpu 100% cpu 100% duration=10m"}) as server:
+        burnt = server.get("/cpu").headers["x-pid"]
+        assert server.get("/").headers["x-pid"] == burnt
+        server.control("POST", "kill")
+        eventually(lambda: is_idle(burnt), "the processor is let go")
+        assert "WORKER TIMEOUT" not in server.log
+
+
+def is_idle(pid: str) -> bool:
+    """Whether a process uses less than a fifth of a processor."""
+    before = ticks(pid)
+    time.sleep(0.5)
+    return ticks(pid) - before < 0.1 * os.sysconf("SC_CLK_TCK")
+
+
+def ticks(pid: str) -> int:
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
 
 def resident(pid: int) -> int:
