@@ -251,8 +251,12 @@ class Connection:
             await self._open(message)
         elif kind == "websocket.send":
             due = self._feed.now() + _delay(self._outgoing)
-            async with self._turn:
+            # Whoever waits for nobody is not to be held up here.
+            await self._turn.acquire() if self._turn.locked() else self._turn.acquire_nowait()
+            try:
                 await self._say(message, due)
+            finally:
+                self._turn.release()
         else:
             await self._server_send(message)
             self._is_open = False
@@ -318,10 +322,11 @@ class Connection:
                 await self._send({"type": "websocket.close", "code": code, "reason": fault.reason})
         elif self._line is not None:
             self._is_cut = True
-            async with self._cutting:
-                if not self._line.raises and not await self._line.cut(fault.by or "fin"):
-                    self._is_closed = self._is_cut = False  # the switch was killed
-                    return
+            if not self._line.raises:
+                async with self._cutting:
+                    if not await self._line.cut(fault.by or "fin"):
+                        self._is_closed = self._is_cut = False  # the switch was killed
+                        return
         self._begin(injection)
         if not self._feed.gone:
             self._feed.finish({"type": "websocket.disconnect", "code": code, "reason": fault.reason})

@@ -79,7 +79,8 @@ def test_a_kill_releases_requests_in_every_phase(kind):
     app = f"tests.servers.{'streams' if kind in ASGI else 'bodies_app'}:app"
     told = f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}".encode()
     body = streams.content(SIZE) if kind in ASGI else bodies_app.BODY
-    with serve(kind, settings, *SERVERS[kind], app=app) as server, ExitStack() as stack:
+    # The server ends first, and with it whoever still reads.
+    with ExitStack() as stack, serve(kind, settings, *SERVERS[kind], app=app) as server:
         wires = {name: Counted(stack.enter_context(server.connect())) for name in PHASES}
         pool = stack.enter_context(ThreadPoolExecutor(len(PHASES)))
         for name, wire in wires.items():
@@ -92,7 +93,7 @@ def test_a_kill_releases_requests_in_every_phase(kind):
         server.control("POST", "kill")
         began = time.monotonic()
         for name, answer in answers.items():
-            message = answer.result()
+            message = answer.result(PATIENCE_SECONDS)
             assert message is not None, name
             assert (message.status, message.body == (told if name in WITH_BODY else body)) == (200, True), name
         assert time.monotonic() - began < PATIENCE_SECONDS / 4
