@@ -176,6 +176,9 @@ class Table:
                     raise domain.wrong(f"{domain.shown} is given twice", "a domain belongs to one virtual host")
                 seen.add(name)
                 found.append((*_domain(domain, by, is_bare=is_bare), host))
+        if seen == {"*"}:
+            # Where there is but one, nothing is looked at.
+            return [(ALWAYS, host) for _, _, host in found]
         return [(terms, host) for _, terms, host in sorted(found, key=lambda one: one[0])]
 
     def _host_slots(self, terms: Terms, host: Node, level: Filter | None) -> Iterator[Slot]:

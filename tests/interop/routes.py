@@ -106,6 +106,8 @@ def routes() -> Iterator[Case]:
         ),
         named,
     )
+    only = table(host(route(ANY, override(abort=OTHER))), chain=everywhere, vhost_header="x-h")
+    yield Case("domains-of-a-header-alone", only, named)
     kinds: dict[str, Document] = {
         "path": {"path": "/a"},
         "path-nocase": {"path": "/A", "case_sensitive": False},
