@@ -36,7 +36,7 @@ class MemoryStore:
         self.signal: Signal = self._signal
         self.flag = flag_of(self._signal)
         # What was reported last, and since when the last kill is obeyed.
-        self._worker: tuple[Worker, float] | None = None
+        self._worker: tuple[Worker, float | None] | None = None
         self._obeyed = (False, 0.0)
 
     def begin(self, wake: Callable[[], object]) -> None:
@@ -80,7 +80,8 @@ class MemoryStore:
         """Remember what is in force."""
         worker = Worker(socket.gethostname(), os.getpid(), version, killed, 0.0)
         obeyed = (killed, switched_at)
-        since = time.time() if self._worker is None or self._obeyed != obeyed else self._worker[1]
+        # Who begins to serve after a kill had nothing to obey: its first word is no measure of speed.
+        since = None if self._worker is None else self._worker[1] if self._obeyed == obeyed else time.time()
         self._worker, self._obeyed = (worker, since), obeyed
 
     def workers(self) -> tuple[Worker, ...]:
@@ -88,5 +89,5 @@ class MemoryStore:
         if self._worker is None:
             return ()
         worker, since = self._worker
-        took = max(0.0, since - self._snapshot.changed_at) if worker.killed else None
+        took = max(0.0, since - self._snapshot.changed_at) if worker.killed and since is not None else None
         return (replace(worker, took_seconds=took),)

@@ -337,7 +337,7 @@ class RedisStore:
 def _worker(value: bytes, now: int, killed_at: int) -> Worker | None:
     try:
         at, since, kill, version, killed, pid, host = value.decode().split(" ", 6)
-        took = (int(since) - killed_at) / 1e6 if killed_at and int(kill) == killed_at else None
+        took = (int(since) - killed_at) / 1e6 if int(since) and killed_at and int(kill) == killed_at else None
         silent = max(0.0, (now - int(at)) / 1e6)
         return Worker(host[:100], int(pid), int(version), killed == "1", silent, took)
     except ValueError:

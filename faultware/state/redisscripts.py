@@ -37,18 +37,20 @@ return {0, killed}
 """
 
 # KEYS: state, workers. ARGV: the worker's field, its version, killed, its pid and host. Notes when it had obeyed the
-# last kill: when it first said so, at the state's version or a later one. Answers the state's version and killed.
+# last kill: when it first said so, at the state's version or a later one; 0, if nothing was heard of it before, so that
+# it had nothing to obey. Answers the state's version and killed.
 REPORT: Final = """
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 local state = redis.call('HMGET', KEYS[1], 'version', 'killed', 'killed_at')
 local since, kill = '0', '0'
 if ARGV[3] == '1' and state[3] then
-  local begun, obeyed = string.match(redis.call('HGET', KEYS[2], ARGV[1]) or '', '^%d+ (%d+) (%d+) ')
+  local before = redis.call('HGET', KEYS[2], ARGV[1])
+  local begun, obeyed = string.match(before or '', '^%d+ (%d+) (%d+) ')
   if obeyed == state[3] then
     since, kill = begun, obeyed
   elseif tonumber(ARGV[2]) >= tonumber(state[1] or 0) then
-    since, kill = now, state[3]
+    since, kill = before and now or '0', state[3]
   end
 end
 local said = {now, since, kill, ARGV[2], ARGV[3], ARGV[4]}

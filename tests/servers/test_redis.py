@@ -81,7 +81,7 @@ def test_kill_arm_and_rules_reach_all_twelve(fleet):
     fleet.all_show("")
     status = eventually(lambda: all_confirmed(third.status()), "twelve confirmations")
     assert len(status["workers"]) == 12
-    assert max(worker["took_seconds"] for worker in status["workers"]) < 2
+    assert max(worker["took_seconds"] or 0 for worker in status["workers"]) < 2
 
     assert other.control("POST", "arm").status == 200
     fleet.all_show("tiny;delay")

@@ -254,6 +254,17 @@ def test_what_is_known_is_the_present_state_and_is_not_old(store):
     assert store.age_seconds < SECONDS
 
 
+def test_who_begins_to_serve_after_a_kill_confirms_it_and_took_no_time(open_store):
+    worker, operator = open_store(), open_store()
+    killing = operator.kill(killed)
+    worker.begin(lambda: None)
+    for _ in range(2):
+        worker.report(worker.read().version, killed=True, switched_at=killing.changed_at)
+        (reported,) = eventually(operator.workers)
+        assert reported.has_confirmed(operator.read())
+        assert reported.took_seconds is None
+
+
 def test_a_worker_reports_and_confirms_a_kill(open_store):
     worker, operator = open_store(), open_store()
     worker.begin(lambda: None)
