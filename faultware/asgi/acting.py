@@ -151,18 +151,20 @@ async def _end(
             return None
     injector.injected(last, request)
     marks = mark((*done, last)) * is_marked
+    # Behind the rest of a chunked body that nobody reads, hypercorn 0.18 answers no further request, nor does it close.
+    closes = injector.switch.capabilities.server.name == "hypercorn" and bool(request.header("transfer-encoding"))
     match last.fault:
         case Abort() as fault:
-            await abort(send, request, fault, marks)
+            await abort(send, request, fault, marks, closes=closes)
         case RateLimit() as fault:
-            await abort(send, request, fault.answer(last.retry_after_seconds), marks)
+            await abort(send, request, fault.answer(last.retry_after_seconds), marks, closes=closes)
         case Raise(exception=name):
             raise injector.exceptions.make(name)
         case Hang(duration_seconds=seconds):
             ending = await hold(injector, injector.hang_seconds(seconds), ahead)
             if ending is not Ending.OVER:
                 return ending
-            await abort(send, request, HANG_OVER, marks)
+            await abort(send, request, HANG_OVER, marks, closes=closes)
         case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
             if not await cast("Line", line).end(fault):
                 return Ending.RELEASED

@@ -23,9 +23,19 @@ async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], b
     await send({"type": "http.response.body", "body": body})
 
 
-async def abort(send: Send, request: Request, fault: Abort, mark: str) -> None:
-    """Answer in the application's place, gRPC in its own terms; an empty mark is left out."""
+async def abort(send: Send, request: Request, fault: Abort, mark: str, *, closes: bool = False) -> None:
+    """Answer in the application's place, gRPC in its own terms.
+
+    Args:
+        send: The server's.
+        request: What is answered.
+        fault: The answer.
+        mark: On the answer; empty: there is none.
+        closes: Whether the client is told not to send its next request on this connection.
+    """
     marks = [(MARK, mark)] if mark else []
+    if closes:
+        marks.append(("connection", "close"))
     fault = fault.in_terms_of(request)
     await respond(send, fault.status, fault.response_headers() + marks, fault.response_body(request.method))
 

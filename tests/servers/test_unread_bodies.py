@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from contextlib import suppress
 
 import pytest
@@ -64,3 +65,23 @@ def test_a_body_that_nobody_reads_is_never_taken_for_requests(server, status, is
     statuses = [int(answer.split()[0]) for answer in answers]
     assert statuses in ([status], [status, 200]), answers
     assert server.get("/").status == 200
+
+
+def test_a_client_whose_chunked_body_nobody_read_gets_its_next_answer(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("POST", "/503", (b"x" * 1000 for _ in range(500)), encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (503, b"fault injected\n")
+    except ConnectionError:  # it has hung up in the middle, which a client notices
+        connection.close()
+    try:
+        connection.request("GET", "/")  # on a new connection, if the answer said that this one ends
+        status = connection.getresponse().status
+    except ConnectionError:
+        connection.close()
+        connection.request("GET", "/")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    assert status == 200
