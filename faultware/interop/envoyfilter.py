@@ -207,8 +207,10 @@ def _delay(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
     share = _share(node, given, keys["delay_percent_runtime"], context)
     if kind == "header_delay":
         fields(given[kind], "header_delay", ())
-        _tell_replaced(given[kind], ("delay_duration_runtime",), keys, context)
-        if share:
+        if context.runtime.get(keys["delay_duration_runtime"]) == 0:
+            context.remarks.note(given[kind], "a runtime key says 0 milliseconds, so it never acts")
+        elif share:
+            _tell_replaced(given[kind], ("delay_duration_runtime",), keys, context)
             asked["delay"], asked["delay_of"] = _fraction(given, keys["delay_percent_runtime"], context)
         return {}
     milliseconds = int(duration(given[kind]) * 1000)
@@ -230,8 +232,8 @@ def _abort(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
     body = (text(given["response_body"]) if "response_body" in given else "") or DEFAULT_BODY
     if kind == "header_abort":
         fields(given[kind], "header_abort", ())
-        _tell_replaced(given[kind], ("abort_http_status_runtime", "abort_grpc_status_runtime"), keys, context)
         if share:
+            _tell_replaced(given[kind], ("abort_http_status_runtime", "abort_grpc_status_runtime"), keys, context)
             asked["abort"], asked["abort_of"] = _fraction(given, keys["abort_percent_runtime"], context)
             asked |= {"body": body} if body != DEFAULT_BODY else {}
         return {}

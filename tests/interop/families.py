@@ -170,6 +170,8 @@ def conditions() -> Iterator[Case]:
     ]
     asks = [Ask(path, (("x-h", value),)) for path in ("/api", "/api/a.png", "/b") for value in ("on", "off")]
     yield Case("several", alone(abort=ABORT, headers=both), tuple(asks))
+    named = (Ask(headers=(("x_h", "1"),), only_asgi=True), Ask(headers=(("x-h", "1"),)))
+    yield Case("underscore", alone(abort=ABORT, headers=[{"name": "x_h"}]), named)
     spaced = [{"name": "x h", "string_match": {"exact": "a"}}]
     yield Case("impossible-name", alone(abort=ABORT, headers=spaced), (Ask(headers=(("x-h", "a"),)),))
     absent = [

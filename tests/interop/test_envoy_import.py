@@ -312,6 +312,14 @@ def test_a_runtime_key_for_what_a_request_asks_for_is_reported(kind, key):
     assert len(imported.rules) == 1
 
 
+def test_a_runtime_key_of_no_duration_switches_off_what_a_request_asks_for():
+    config = {"delay": {"header_delay": {}, "percentage": {"numerator": 100}}}
+    imported = envoy(chain(("a", config)), runtime={"fault.http.delay.fixed_duration_ms": 0})
+    place = "http_filters[0].typed_config.delay.header_delay"
+    assert said(imported) == [f"f.yaml, line 1: {place}: a runtime key says 0 milliseconds, so it never acts"]
+    assert imported.rules == ()
+
+
 def test_a_runtime_value_passes_the_same_checks_as_a_configured_one():
     with pytest.raises(RuleError) as caught:
         envoy(chain(("a", {"abort": ABORT})), runtime={"fault.http.abort.http_status": 600})
