@@ -250,7 +250,8 @@ class Control:
         if not self._door.allows_host(host):
             self._refuse(request, "host", 1)
             detail = f"the host {host[:80]!r} is not allowed here; FAULTWARE_CONTROL_HOSTS names those that are"
-            raise Problem(HTTPStatus.FORBIDDEN, detail)
+            hint = {"hint": "in a hurry: the header host: localhost, or --host localhost"}
+            raise Problem(HTTPStatus.FORBIDDEN, detail, fields=hint)
         raw = _ORIGIN.sub("", request.raw_path.partition("?")[0], count=1)
         if raw and not (_PLAIN.fullmatch(raw) and raw.endswith(self._prefix + request.path)):
             # A proxy that keeps others off the control path compares what is written, and would let this pass.

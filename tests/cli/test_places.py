@@ -92,6 +92,13 @@ def test_a_wrong_token_is_refused_and_never_shown(ask, monkeypatch):
     assert "short" not in ask("status").err
 
 
+def test_who_calls_it_by_a_name_that_it_refuses_is_told_the_way_in(ask):
+    result = ask("status", "--host", "shop.example")
+    assert result.code == 1
+    assert result.err.endswith("names those that are (in a hurry: the header host: localhost, or --host localhost)\n")
+    assert ask("status", "--host", "localhost").code == 0
+
+
 def test_nobody_listening_is_exit_code_3_and_a_kill_names_the_other_way(ask):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
