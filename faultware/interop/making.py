@@ -104,10 +104,13 @@ def without_idle_end(rules: list[Rule]) -> list[Rule]:
 def unique(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """The same rules, those numbered that have a name which another one had before."""
     found: dict[str, Rule] = {}
+    # Where to go on, so that thousands of the same name are not counted through for each.
+    numbers: dict[str, int] = {}
     for rule in rules:
-        name, number = rule.name, 2
+        name, number = rule.name, numbers.get(rule.name, 2)
         while name in found:
             suffix = f"-{number}"
             name, number = rule.name[: _LONGEST - len(suffix)] + suffix, number + 1
+        numbers[rule.name] = number
         found[name] = rule if name == rule.name else replace(rule, name=name)
     return tuple(found.values())
