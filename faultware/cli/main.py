@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: Its arguments; left out: those of this process.
     """
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_args(rules.completed(sys.argv[1:] if words is None else words))
     try:
         ending: Ending = arguments.run(arguments, Screen(as_json=arguments.json))
         sys.stdout.flush()

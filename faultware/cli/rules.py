@@ -13,9 +13,12 @@ from faultware.cli.reading import documents, read_whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faultware.cli.screen import Screen
+
+
+_ACTIONS: Final = ("show", "put", "delete")
 
 
 def options(parser: ArgumentParser) -> None:
@@ -38,6 +41,13 @@ def options(parser: ArgumentParser) -> None:
     for action in (shown, put, delete):
         place_options(action)
         action.add_argument("--json", action="store_true", default=SUPPRESS, help="for programs")
+
+
+def completed(words: Sequence[str]) -> list[str]:
+    """A command line in which `rules` without an action shows them."""
+    is_bare = words[:1] == ["rules"] and not {"-h", "--help", *_ACTIONS}.intersection(words)
+    is_other = len(words) > 1 and not words[1].startswith("-")  # which argparse tells, with what would be right
+    return ["rules", "show", *words[1:]] if is_bare and not is_other else list(words)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:

@@ -59,6 +59,16 @@ def test_rules_are_replaced_by_one_line_and_by_a_file(ask, tmp_path):
     assert ask("rules", "show").out == "no rules\n"
 
 
+def test_rules_without_an_action_shows_them(ask, shop):
+    shown = ask("rules", "show")
+    for words in (["rules"], ["rules", "--url", shop.url], ["rules", "--timeout", "9"]):
+        assert ask(*words) == shown
+    assert ask("rules", "--json") == ask("rules", "show", "--json") == ask("rules", "--json", "show")
+    wrong = ask("rules", "set")
+    assert (wrong.code, "invalid choice: 'set'" in wrong.err) == (2, True)
+    assert "put rules in the place of all others" in ask("rules", "--help").out
+
+
 def test_a_rule_that_is_not_there_cannot_be_taken_away(ask):
     result = ask("rules", "delete", "a/b")
     assert result.code == 1
