@@ -283,11 +283,15 @@ def launch(kind: str, settings: Mapping[str, str], *more: str, app: str = "", cw
     port, app = free_port(), app or f"tests.servers.{SERVERS[kind].protocol}_app:app"
     descriptor, name = tempfile.mkstemp(prefix=f"faultware-{kind}-", suffix=".log")
     command = SERVERS[kind].command(app, port, *SERVERS[kind].options, *more)
+    variables = environment(settings, cwd)
+    if "-4" in kind:
+        # Five processes would measure what one of the other kinds does as well.
+        variables.pop("COVERAGE_PROCESS_CONFIG", None)
     with os.fdopen(descriptor, "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", TETHERED, *command],
             cwd=cwd,
-            env=environment(settings, cwd),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
