@@ -8,6 +8,7 @@ import pytest
 
 from faultware import ConfigurationError, Match, PathMatch, Raise, Rule, SettingsError
 from faultware.config.settings import NAMES, Settings, load_settings
+from faultware.config.tokens import Role, Token, digest
 
 ON = {"FAULTWARE_ENABLED": "true"}
 
@@ -261,6 +262,12 @@ def test_only_one_final_newline_of_a_token_is_dropped(tmp_path):
     path.write_text("0123456789abcdef\n\n")
     with pytest.raises(SettingsError, match="a blank or a control character"):
         load(CONTROL_TOKEN_FILE=str(path))
+
+
+def test_what_is_kept_of_a_token_is_not_shown_either():
+    kept = Token("ops", Role.KILL, digest("a-token-of-the-operators"))
+    assert repr(kept.digest) not in f"{kept!r} {kept}"
+    assert (kept.name in repr(kept), str(kept)) == (True, "ops:kill")
 
 
 def test_a_token_may_stand_in_a_file_of_settings(file):
