@@ -27,6 +27,9 @@ _PROBLEM: Final = "application/problem+json"
 _UNIX: Final = re.compile(r"unix:(?P<socket>/[^\0]+?)(?::(?P<path>/[^?#\s]*))?")
 
 
+_WRITTEN: Final = re.compile(r"[^\x00-\x20\x7f]+")
+
+
 class Endpoint:
     """The control endpoint of a service.
 
@@ -39,7 +42,7 @@ class Endpoint:
     `headers` are sent with every request; the token is among them.
 
     Raises:
-        UsageError: The URL is none.
+        UsageError: The URL or the name is none.
     """
 
     def __init__(self, url: str, token: str, *, host: str = "", timeout_seconds: float = 5.0) -> None:
@@ -54,6 +57,8 @@ class Endpoint:
             self.url = f"{self.scheme}://{netloc}{f':{self.port}' if self.port else ''}{self.path}"
         self.headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
         if host:
+            if not (host.isascii() and _WRITTEN.fullmatch(host)):
+                raise UsageError("the name to call the service by is not one", hint="such as --host localhost")
             self.headers["host"] = host
         self.timeout_seconds = timeout_seconds
 
@@ -172,8 +177,11 @@ def _parts(url: str) -> tuple[str, str, int | None, str]:
     try:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-    except ValueError as error:
+        (host or "").encode("idna")
+    except ValueError as error:  # UnicodeError is one
         raise UsageError(f"the URL is not possible: {error}") from None
+    if not _WRITTEN.fullmatch(url):
+        raise UsageError("the URL holds a blank or a control character")
     if scheme not in ("http", "https") or not host:
         raise UsageError("the URL is not that of a service", hint="such as http://127.0.0.1:8000")
     if parts.username is not None or parts.query or parts.fragment:

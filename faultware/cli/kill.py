@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, NoAnswerError, RefusedError, UsageError
 from faultware.cli.endpoint import Endpoint
-from faultware.cli.places import chosen_kill_file, open_place, place_options
+from faultware.cli.places import chosen_kill_file, open_place, place_options, seconds
 from faultware.cli.status import show
 from faultware.core.quantities import number
 from faultware.errors import StoreError
@@ -33,7 +33,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=float,
+        type=seconds,
         nargs="?",
         const=_PATIENCE_SECONDS,
         help="until every worker has confirmed, so long at most (10); if not all have, name them: exit code 4",

@@ -27,6 +27,15 @@ TOKEN: Final = "FAULTWARE_CONTROL_TOKEN"  # noqa: S105  (its name)
 TOKEN_FILE: Final = "FAULTWARE_CONTROL_TOKEN_FILE"  # noqa: S105
 STORE: Final = "FAULTWARE_STORE"
 KILL_FILE: Final = "FAULTWARE_KILL_FILE"
+_LONGEST_WAIT: Final = 86_400.0
+
+
+def seconds(text: str) -> float:
+    """A time to wait, as an option gives it."""
+    value = float(text)
+    if not 0 < value <= _LONGEST_WAIT:
+        raise ValueError(text)
+    return value
 
 
 def endpoint_options(parser: ArgumentParser) -> None:
@@ -90,7 +99,7 @@ def _endpoint_options(add: Callable[..., object]) -> None:
     add("--url", metavar="URL", default="", help="such as http://127.0.0.1:8000 or unix:/run/shop/chaos.sock")
     add("--token-file", metavar="PATH", type=Path, help=f"holds the control token; else {TOKEN} or {TOKEN_FILE} does")
     add("--host", metavar="NAME", default="", help="the name to call the service by, such as localhost")
-    add("--timeout", metavar="SECONDS", type=float, default=5.0, help="how long to wait for an answer (%(default)g)")
+    add("--timeout", metavar="SECONDS", type=seconds, default=5.0, help="how long to wait for an answer (%(default)g)")
 
 
 def _token(file: Path | None) -> str:

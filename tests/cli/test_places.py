@@ -75,11 +75,35 @@ def test_what_is_missing_is_named(run, words, message):
         ("http://me:secret@localhost", "the URL has more than a host and a path (the token has its own place)"),
         ("http://localhost/?a", "the URL has more than a host and a path (the token has its own place)"),
         ("http://localhost:99999", "the URL is not possible: Port out of range 0-65535"),
+        ("http://local host", "the URL holds a blank or a control character"),
+        ("http://localhost\x01", "the URL holds a blank or a control character"),
     ],
 )
 def test_a_url_that_is_none_is_refused(ask, url, message):
     result = ask("status", "--url", url)
     assert (result.code, result.err) == (2, f"faultware: {message}\n")
+
+
+@pytest.mark.parametrize("url", ["http://" + "a" * 300, "http://a..b"])
+def test_a_name_that_no_resolver_takes_is_refused(ask, url):
+    result = ask("status", "--url", url)
+    assert result.code == 2
+    assert result.err.startswith("faultware: the URL is not possible: ")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a b", "\u00fc"])
+def test_a_name_that_no_header_holds_is_refused(ask, name):
+    result = ask("status", "--host", name)
+    message = "the name to call the service by is not one (such as --host localhost)"
+    assert (result.code, result.err) == (2, f"faultware: {message}\n")
+
+
+@pytest.mark.parametrize("words", [["status", "--timeout"], ["kill", "--wait"]])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e9", "soon"])
+def test_a_time_that_nobody_can_wait_is_refused(ask, words, value):
+    result = ask(*words, value)
+    assert result.code == 2
+    assert f"invalid seconds value: '{value}'" in result.err
 
 
 def test_a_wrong_token_is_refused_and_never_shown(ask, monkeypatch):
