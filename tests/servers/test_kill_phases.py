@@ -79,10 +79,11 @@ def test_a_kill_releases_requests_in_every_phase(kind):
     app = f"tests.servers.{'streams' if kind in ASGI else 'bodies_app'}:app"
     told = f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}".encode()
     body = streams.content(SIZE) if kind in ASGI else bodies_app.BODY
-    # The server ends first, and with it whoever still reads.
-    with ExitStack() as stack, serve(kind, settings, *SERVERS[kind], app=app) as server:
-        wires = {name: Counted(stack.enter_context(server.connect())) for name in PHASES}
+    with serve(kind, settings, *SERVERS[kind], app=app) as server, ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in PHASES]
+        wires = dict(zip(PHASES, map(Counted, connections), strict=True))
         pool = stack.enter_context(ThreadPoolExecutor(len(PHASES)))
+        stack.callback(server.stop)  # and with it whoever still reads
         for name, wire in wires.items():
             wire.send(asked(kind, name))
         answers = {name: pool.submit(wire.read) for name, wire in wires.items()}
@@ -99,5 +100,7 @@ def test_a_kill_releases_requests_in_every_phase(kind):
         assert time.monotonic() - began < PATIENCE_SECONDS / 4
         # The connections are still open.
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
+        for connection in connections:
+            connection.close()
         log = server.log
     assert "Traceback" not in log, log
