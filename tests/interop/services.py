@@ -27,8 +27,6 @@ class StillRefresher:
         pass
 
 
-injector.Refresher = StillRefresher
-
 TALLY = "/tally"
 ANSWER = b"reached"
 
@@ -41,7 +39,8 @@ def documents():
 
 
 def options(case):
-    """What a middleware is made with."""
+    """What a middleware is made with, in a process that serves: the tests themselves keep their threads."""
+    injector.Refresher = StillRefresher
     imported = import_text(documents()[case], f"{case}.yaml")
     return {
         "enabled": True,
