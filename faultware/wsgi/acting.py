@@ -202,7 +202,7 @@ class Act:
         The place among the active faults goes to whoever outlives this call.
         """
         injector = self._injector
-        response = tuple(injection for injection in self._after if acts_on_response(injection))
+        response = [injection for injection in self._after if acts_on_response(injection)]
         try:
             environ, pace, chain = self._made(response)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
@@ -212,7 +212,7 @@ class Act:
             self._after, environ, pace, chain = (), self._environ, None, None
         marks = mark((*self._done, *self._after))
         for injection in self._after:
-            if not acts_on_response(injection):
+            if injection not in response:
                 self._note(injection)
         if chain is None and pace is None:
             self._leave()
@@ -225,7 +225,7 @@ class Act:
             environ["wsgi.file_wrapper"] = FileWrapper
         return Shaped(
             injector,
-            response,
+            tuple(response),
             chain,
             (marks, mark(self._done)) if self._marks else ("", ""),
             request=self._request,
