@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     given: dict[str, object] = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
     settings = load_settings(options.get("environ"), foreign=foreign, **given)
     if not settings.enabled:
+        _remind(options)
         return None
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
     exceptions = Exceptions(options.get("exceptions", ()))
@@ -251,6 +253,17 @@ def _metrics(registry: CollectorRegistry | None, style: str) -> Metrics:
     if style == "envoy":
         metrics.count_as_envoy()
     return metrics
+
+
+def _remind(options: Options) -> None:
+    """Say that a variable has rules which nobody enables: it is the mistake that is made first."""
+    environ = options.get("environ")
+    variables = {name.upper(): value for name, value in (os.environ if environ is None else environ).items()}
+    # Whoever says off knows it, and a file may say it, too.
+    says_off = "FAULTWARE_ENABLED" in variables or "FAULTWARE_CONFIG_FILE" in variables
+    says_off |= options.get("enabled") is not None or options.get("config_file") is not None
+    if variables.get("FAULTWARE_RULES", "").strip() and not says_off:
+        _log.warning("FAULTWARE_RULES does nothing, since faultware is not enabled: set FAULTWARE_ENABLED=true")
 
 
 def _announce(settings: Settings, injector: Injector) -> None:

@@ -38,6 +38,27 @@ def test_nothing_is_set_up_unless_it_is_enabled(enabled, monkeypatch):
     assert make(enabled=enabled, store=None) is None
 
 
+def test_rules_in_a_variable_that_nobody_enables_are_told_of(caplog):
+    assert build({"environ": {"FAULTWARE_RULES": "/payments 10% abort 503"}}) is None
+    assert caplog.messages == [
+        "FAULTWARE_RULES does nothing, since faultware is not enabled: set FAULTWARE_ENABLED=true"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "options"),
+    [
+        ({}, {"rules": "/payments 10% abort 503"}),
+        ({"FAULTWARE_RULES": "/payments 10% abort 503"}, {"enabled": False}),
+        ({"FAULTWARE_RULES": "/payments 10% abort 503", "FAULTWARE_ENABLED": "off"}, {}),
+        ({"FAULTWARE_RULES": " "}, {}),
+    ],
+)
+def test_whoever_says_off_or_nothing_is_told_nothing(caplog, environ, options):
+    assert build({"environ": environ, **options}) is None
+    assert caplog.messages == []
+
+
 def test_whoever_says_off_wins():
     assert make({"FAULTWARE_ENABLED": "false"}) is None
     assert make({"FAULTWARE_ENABLED": "true"}, enabled=False) is None
