@@ -20,7 +20,7 @@ HELD = {
     "FAULTWARE_RULES": "/slow 100% delay 30s as slow; /hung 100% hang 30s as hung",
     "FAULTWARE_MAX_ACTIVE_FAULTS": "1000",
 }
-RELEASE_SECONDS = 5.0
+RELEASE_SECONDS = PATIENCE_SECONDS / 4
 
 
 def hold(server: Server, path: str, count: int) -> list[socket.socket]:

@@ -6,13 +6,14 @@ import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from faultware.core.faults import Garbage, PartialHead
 from tests.servers.bodies_app import BODY, SIZE
-from tests.servers.harness import ENDLESS, Server, eventually, serve
+from tests.servers.harness import ENDLESS, PATIENCE_SECONDS, Server, eventually, serve
 from tests.servers.wire import Wire, pipelined, request
 
 pytestmark = pytest.mark.server
@@ -199,15 +200,23 @@ def test_no_descriptor_is_left_and_every_body_is_closed_once(server):
     assert sorted(notes) == sorted(f"{kind}-{number}" for kind in ("cut", "promise") for number in range(10))
 
 
+def throttled(ask):
+    """What is answered, for which two megabytes crossed at four a second: a busy machine may need several tries."""
+    for _ in range(5):
+        began = time.monotonic()
+        answered = ask()
+        took = time.monotonic() - began
+        assert took >= 0.45
+        if took <= 2.0:
+            return answered
+    pytest.fail("it was slower than that five times")
+
+
 def test_a_throttled_response_and_a_throttled_upload_keep_their_rate(server):
-    began = time.monotonic()
-    received, _ = exchange(server, "/slow/big")
+    received, _ = throttled(lambda: exchange(server, "/slow/big"))
     assert body_of(received) == BODY
-    assert 0.45 <= time.monotonic() - began <= 2.0
-    began = time.monotonic()
-    received, _ = exchange(server, "/upload/upload", BODY)
+    received, _ = throttled(lambda: exchange(server, "/upload/upload", BODY))
     assert body_of(received).decode() == f"{SIZE} {hashlib.sha256(BODY).hexdigest()}"
-    assert 0.45 <= time.monotonic() - began <= 2.0
 
 
 @pytest.mark.parametrize("kind", [*FINISHABLE, "granian-wsgi"])
@@ -222,7 +231,7 @@ def test_a_kill_lets_a_throttled_response_go_at_once(kind):
             killed = time.monotonic()
             while data := connection.recv(65536):
                 received += data
-            assert time.monotonic() - killed < 5.0
+            assert time.monotonic() - killed < PATIENCE_SECONDS / 4
         assert body_of(received) == BODY
         eventually(lambda: server.status()["active_faults"] == 0, "nothing active")
         assert "Traceback" not in server.log
@@ -255,10 +264,8 @@ def test_granian_shapes_what_wsgi_can_carry():
     rules = {"/slow": "throttle 4MB/s", "/upload": "throttle 4MB/s of=request", "/status": "replace_status 503"}
     with serving("granian-wsgi", rules) as server:
         for way in ("big", "chunked", "late", "file"):
-            began = time.monotonic()
-            reply = server.get(f"/slow/{way}")
+            reply = throttled(partial(server.get, f"/slow/{way}"))
             assert (reply.status, reply.body, reply.mark) == (200, BODY, "slow;throttle")
-            assert 0.45 <= time.monotonic() - began <= 2.0
         reply = server.ask("POST", "/upload/upload", BODY)
         assert reply.body.decode() == f"{SIZE} {hashlib.sha256(BODY).hexdigest()}"
         assert server.get("/status/small").status == 503
