@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from faultware.state.store import Deed, Planned, Snapshot, StoredRule
+from faultware.state.store import MOST_VERSIONS, Deed, Planned, Snapshot, StoredRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# 256 times a version, and one, must fit into the signal.
-_MOST_VERSIONS: Final = 2**55
 
 
 def write_snapshot(snapshot: Snapshot) -> bytes:
@@ -85,7 +82,7 @@ def _stored_rule(data: Mapping[str, Any]) -> StoredRule:
 
 
 def _version(value: object) -> int:
-    if not isinstance(value, int) or not 0 < value < _MOST_VERSIONS:
+    if not isinstance(value, int) or not 0 < value < MOST_VERSIONS:
         raise ValueError
     return value
 

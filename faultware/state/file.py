@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from faultware.errors import StoreError
 from faultware.state.documents import read_snapshot, write_snapshot
 from faultware.state.private import make_private
 from faultware.state.roster import Roster
-from faultware.state.store import KILLED, flag_of, version_of, word
+from faultware.state.store import KILLED, MOST_VERSIONS, flag_of, version_of, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _SIZE: Final = mmap.PAGESIZE
 _KILLS: Final = 1
+_MOST_KILLS: Final = 2**64
 _MAX_STATE: Final = 16 * 1024 * 1024
 # How long a writer waits for another one. A process that was stopped in the middle of a write must not hold up a kill.
 _PATIENCE_SECONDS: Final = 2.0
@@ -63,7 +65,8 @@ class FileStore:
             else:
                 self._write(initial)
             # Where the state has outlived the switch (somebody cleaned up), what it says holds.
-            self._signal[0] = self._signal[0] or word(self._last)
+            told = _told(self._signal)
+            self._signal[0] = told if version_of(told) else told | word(self._last)
         self._publish()
 
     @property
@@ -120,7 +123,7 @@ class FileStore:
                 self._renew()
             kills = self._signal[_KILLS]
             before = self.read()
-            after = replace(change(before), version=max(before.version, version_of(self._signal[0])) + 1)
+            after = replace(change(before), version=max(before.version, version_of(_told(self._signal))) + 1)
             with self._translated():
                 self._write(after)
             self._last = after
@@ -134,15 +137,20 @@ class FileStore:
 
     def stop(self) -> None:
         """Raise the killed bit at once, waiting for nobody, and wake everybody."""
-        signal = self._signal
-        signal[_KILLS] += 1
-        signal[0] |= KILLED
+        self._signal[_KILLS] = (self._signal[_KILLS] + 1) % _MOST_KILLS
+        # The byte alone: the number may be another writer's next one by now, and must not go back.
+        self.flag.value = True
         self._roster.ring()
 
     def kill(self, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
         """`stop`, and then `update`."""
         self.stop()
-        return self.update(change)
+        try:
+            return self.update(change)
+        except BaseException:
+            # Who wrote at the same moment may have missed it, and nobody else will make up for that.
+            self.stop()
+            raise
 
     def report(self, version: int, *, killed: bool, switched_at: float) -> None:
         """Say what is in force in this process."""
@@ -170,7 +178,7 @@ class FileStore:
             if not self._state_path.exists():
                 self._write(self._last)
         # The higher version is the later word; of one version, the killed one.
-        self._signal[0] = max(self._signal[0], old[0])
+        self._signal[0] = max(_told(self._signal), _told(old))
         self._publish()
 
     def _publish(self) -> None:
@@ -181,8 +189,7 @@ class FileStore:
         descriptor = os.open(self._switch_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             status = os.fstat(descriptor)
-            if status.st_size < _SIZE:
-                os.ftruncate(descriptor, _SIZE)
+            _allot(descriptor, status.st_size)
             self._inode = status.st_ino
             return memoryview(mmap.mmap(descriptor, _SIZE)).cast("Q")
         finally:
@@ -190,7 +197,10 @@ class FileStore:
 
     def _read_state(self) -> Snapshot:
         try:
-            with self._state_path.open("rb") as file:
+            # What is no file, such as a pipe that nobody writes to, is not waited for.
+            with os.fdopen(os.open(self._state_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise StoreError(f"{self.url}: state.json is no file: remove it to begin again")
                 content = file.read(_MAX_STATE + 1)
             if len(content) > _MAX_STATE:
                 raise StoreError(f"{self.url}: state.json is larger than {_MAX_STATE} bytes")
@@ -261,3 +271,19 @@ class FileStore:
             yield
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror or error}") from error
+
+
+def _told(signal: memoryview) -> int:
+    """What a signal says; where something else has been written over it, only whether it is killed."""
+    return signal[0] if version_of(signal[0]) < MOST_VERSIONS else signal[0] & KILLED
+
+
+def _allot(descriptor: int, size: int) -> None:
+    """Have the file system keep room for a switch, what stands in it stays.
+
+    A hole in a mapped file has no room of its own: on a full disk, whoever touched it would end by SIGBUS.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, _SIZE)
+    elif size < _SIZE:
+        os.ftruncate(descriptor, _SIZE)

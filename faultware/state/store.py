@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # The killed bit has the lowest byte of the signal to itself, so that a request can look at that alone.
 KILLED: Final = 1
 _VERSION_BITS: Final = 8
+# 256 times a version, and one, must fit into the signal.
+MOST_VERSIONS: Final = 2**55
 
 # What arrives at run time lives so long unless it says otherwise, and so long at most.
 DEFAULT_LIFETIME_SECONDS = 600.0

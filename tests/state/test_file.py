@@ -82,6 +82,40 @@ def test_a_kill_that_comes_in_the_moment_in_which_somebody_arms_holds(open_file,
     assert killing.signal[0] & KILLED
 
 
+def test_a_kill_does_not_put_back_the_number_that_another_writes_meanwhile(open_file, monkeypatch):
+    killing, writing = open_file(), open_file()
+    signal = killing.signal
+
+    class Slow:
+        """Somebody else writes between each look at the number and what is made of it."""
+
+        def __getitem__(self, index):
+            seen = signal[index]
+            writing.update(with_rules)
+            return seen
+
+        def __setitem__(self, index, value):
+            signal[index] = value
+
+    monkeypatch.setattr(killing, "_signal", Slow())
+    killing.stop()
+    assert version_of(signal[0]) == writing.read().version > 1
+    assert signal[0] & KILLED
+
+
+def test_a_kill_that_somebody_missed_is_up_again_when_it_cannot_be_written_down(open_file, monkeypatch):
+    store = open_file()
+
+    def missed(_change):
+        store.signal[0] &= ~KILLED
+        raise StoreError("nothing can be written")
+
+    monkeypatch.setattr(store, "update", missed)
+    with pytest.raises(StoreError):
+        store.kill(killed)
+    assert store.flag
+
+
 def test_a_kill_is_up_even_if_another_process_never_lets_go(open_file, directory, impatient):
     store = open_file()
     with running("hold_turn", directory) as (_process, said):

@@ -14,7 +14,7 @@ from faultware.state import file
 from faultware.state.file import FileStore
 from faultware.state.store import KILLED, StoredRule, word
 from tests.state.conftest import INITIAL
-from tests.state.test_stores import changed, killed
+from tests.state.test_stores import armed, changed, killed
 
 GOOD = {
     "version": 3,
@@ -214,3 +214,48 @@ def test_a_switch_that_is_no_file_is_refused(directory, open_file):
     (directory / "switch").mkdir()
     with pytest.raises(StoreError):
         open_file()
+
+
+def test_a_state_that_is_no_file_is_refused_without_waiting_for_who_writes_to_it(open_file, directory):
+    store = open_file()
+    (directory / "state.json").unlink()
+    os.mkfifo(directory / "state.json")
+    for use in (store.read, lambda: store.update(changed), open_file, lambda: store.kill(killed)):
+        with pytest.raises(StoreError, match=r"state\.json is no file: remove it to begin again$"):
+            use()
+    assert store.signal[0] & KILLED
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["written over", "replaced"])
+@pytest.mark.parametrize("junk", [b"\xff" * 16, b"\0" + b"\xff" * 15], ids=["killed", "not killed"])
+def test_nonsense_in_the_switch_is_mended_by_the_next_write_and_keeps_no_kill_from_working(
+    open_file, directory, junk, is_replaced
+):
+    store = open_file()
+    store.update(changed)
+    if is_replaced:
+        (directory / "switch").unlink()
+        (directory / "switch").write_bytes(junk)
+        store.follow()
+    else:
+        store._signal.cast("B")[: len(junk)] = junk
+    store.stop()
+    assert store.flag
+    assert store.kill(killed).version == 3
+    assert open_file().read() == store.read() == replace(killed(INITIAL), version=3)
+    assert store.update(armed).version == 4
+    assert store.signal[0] == open_file().signal[0] == word(store.read())
+
+
+def test_a_disk_that_has_no_room_for_a_switch_is_told_and_nobody_ends_by_touching_it(open_file, directory, monkeypatch):
+    store = open_file()
+    (directory / "switch").unlink()
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(file.os, "posix_fallocate", full)
+    for use in (store.follow, open_file, lambda: store.kill(killed)):
+        with pytest.raises(StoreError, match="No space left on device"):
+            use()
+    assert store.signal[0] & KILLED
