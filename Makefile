@@ -5,8 +5,8 @@ PORT ?= 8000
 DEMO_EXIT ?= 0
 # Branch coverage must not fall below this many percent.
 COVERAGE ?= 90
-# How many tests run at once.
-JOBS ?= 2
+# How many tests run at once: on two processors one more, since tests wait for servers a third of their time.
+JOBS ?= 3
 # Further arguments for pytest: make test PYTEST_ARGS='tests/core -k delay'
 PYTEST_ARGS ?=
 
