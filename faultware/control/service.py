@@ -185,14 +185,14 @@ class Control:
             detail = f"{request.method[:20]} does nothing here; allowed: {allow}"
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"allow": allow})
         self._check_role(request, token, route.needs)
+        admitted = Admitted(request, route, name)
         length = request.headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > MAX_BODY):
+        is_too_large = length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > MAX_BODY)
+        if is_too_large and not admitted.is_urgent:
             raise _too_large()
-        return Admitted(request, route, name)
+        return admitted
 
     def _answer(self, admitted: Admitted, body: bytes) -> Answer:
-        if len(body) > MAX_BODY:
-            raise _too_large()
         try:
             return self._operate(admitted, body)
         except Problem as problem:
@@ -203,6 +203,8 @@ class Control:
             raise
 
     def _operate(self, admitted: Admitted, body: bytes) -> Answer:
+        if len(body) > MAX_BODY:
+            raise _too_large()
         request = replace(admitted.request, body=body)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and content_type != "application/json":

@@ -136,8 +136,11 @@ def test_what_is_no_request_is_refused_and_does_no_harm(data, status):
 
 
 def test_a_body_has_its_limit_and_who_is_not_let_in_has_none_read():
-    with listening() as (_, address, _):
+    with listening() as (desk, address, _):
+        assert ask(address, "POST", "/_faultware/arm", " " * (MAX_BODY + 1))[0] == 413
+        assert not desk.switch.killed
         assert ask(address, "POST", "/_faultware/kill", " " * (MAX_BODY + 1))[0] == 413
+        assert desk.switch.killed
         head = f"POST /_faultware/kill HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n"
         chunks = b"".join(b"10000\r\n" + b" " * 65536 + b"\r\n" for _ in range(17))
         kind = "content-type: application/json\r\n"

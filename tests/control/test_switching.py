@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
-from faultware.control.messages import Problem
+from faultware.control.messages import MAX_BODY, Problem
 from faultware.errors import MissingExtraError, StoreError
 from faultware.state.memory import MemoryStore
 from faultware.telemetry.events import InternalError, SwitchArmed, SwitchKilled
@@ -155,6 +155,13 @@ def test_a_kill_whose_body_has_no_content_type_kills(desk):
     reply = desk("POST", "/kill", {"reason": "x"}, content_type="application/x-www-form-urlencoded")
     assert reply.status == 415
     assert reply.data["detail"].endswith("; faults are stopped all the same")
+    assert desk.switch.killed
+
+
+def test_a_kill_whose_body_is_too_large_kills(desk):
+    reply = desk("POST", "/kill", body=b"{}".ljust(MAX_BODY + 1))
+    detail = "a body has at most 1048576 bytes; faults are stopped all the same"
+    assert (reply.status, reply.data["detail"]) == (413, detail)
     assert desk.switch.killed
 
 

@@ -189,13 +189,14 @@ def test_metrics_come_through(make):
 
 
 @pytest.mark.parametrize("body", [b"{}".ljust(MAX_BODY + 1), [b"{}", b" " * MAX_BODY], [b" " * 1000] * 3000])
-def test_a_body_of_more_than_a_mebibyte_is_refused_with_and_without_its_length(make, body):
+def test_a_body_of_more_than_a_mebibyte_is_refused_with_and_without_its_length_and_a_kill_holds(make, body):
     headers = {**AUTHORIZED, "content-type": "application/json"}
     service = make(PAY)
-    status, _, answered = service.ask("POST", "/_faultware/kill", headers, body)
-    assert status == 413
-    assert json.loads(answered)["detail"] == "a body has at most 1048576 bytes"
-    assert control(service, "GET", "/status")[1]["state"] == "armed"
+    for path, ending, state in (("arm", "", "armed"), ("kill", "; faults are stopped all the same", "killed")):
+        status, _, answered = service.ask("POST", f"/_faultware/{path}", headers, body)
+        assert status == 413
+        assert json.loads(answered)["detail"] == f"a body has at most 1048576 bytes{ending}"
+        assert control(service, "GET", "/status")[1]["state"] == state
 
 
 @pytest.mark.parametrize("body", [b"{}".ljust(MAX_BODY), [b"{}", b" " * (MAX_BODY - 2)]])
