@@ -58,7 +58,7 @@ class Operations:
             return self._status(request, self._switch.store.known(), warning=str(error))
 
     def kill(self, request: ControlRequest, _name: str) -> Answer:
-        """Stop all faults and release every request that is held. May be repeated."""
+        """Stop all faults and release what is held, also if the body is then refused. May be repeated."""
         reason = str(bodies.KILL.read(request).get("reason", ""))[:200]
         try:
             self._injector.kill(request.actor, reason, origin=request.origin)
