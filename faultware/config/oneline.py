@@ -161,9 +161,12 @@ def _comma(words: Words) -> int | None:
 def _methods(words: Words) -> tuple[str, ...]:
     word, following = words.peek(), words.peek(1)
     if not _METHOD.fullmatch(word):
-        if word.endswith(",") and word[:-1] in KNOWN_METHODS and following in KNOWN_METHODS:
-            raise words.wrong(f"{shown(word)} is not a method", f"{_JOIN_HINT}: {word}{following}")
-        if following.startswith("/") and set(word.upper().split(",")) <= KNOWN_METHODS:
+        meant = _meant_methods(words)
+        if meant:
+            hint = f"write {meant}" if following.startswith("/") else f"{_JOIN_HINT}: {meant}"
+            raise words.wrong(f"{shown(word)} is not a method", hint)
+        is_share = _PERCENT.fullmatch(following) or _COUNT.fullmatch(following)
+        if word.upper() in KNOWN_METHODS and following and not is_share:
             raise words.wrong(f"{shown(word)} is not a method", f"write {word.upper()}")
         return ()
     methods = tuple(word.split(","))
@@ -178,10 +181,21 @@ def _methods(words: Words) -> tuple[str, ...]:
     return methods
 
 
+def _meant_methods(words: Words) -> str:
+    """Methods in front of a path, as they are written rightly; empty: other words stand there, or no path follows."""
+    found: list[str] = []
+    ahead = 0
+    while (word := words.peek(ahead)) and not word.startswith("/"):
+        found += filter(None, word.upper().split(","))
+        ahead += 1
+    return ",".join(found) if word and set(found) <= KNOWN_METHODS else ""
+
+
 def _path(words: Words, methods: tuple[str, ...]) -> PathMatch:
     word = words.peek()
     if not word.startswith("/"):
-        joined = f"{_JOIN_HINT}: {','.join(methods)},{word}" if methods and word in KNOWN_METHODS else ""
+        others = _meant_methods(words) or (word if word in KNOWN_METHODS else "")
+        joined = f"{_JOIN_HINT}: {','.join(methods)},{others}" if methods and others else ""
         raise words.wrong("a path begins with /", joined or _path_hint(words, word))
     path = words.checked(lambda: PathMatch.parse(word))
     words.take()
