@@ -281,16 +281,28 @@ def _host(host: str | TextMatch) -> TextMatch:
     """The host of a request is in lower case and without a final dot: so is what it is compared with."""
     match = _text(host)
     if match.one_of is not None:
+        for choice in match.one_of:
+            _check_name(choice)
         return replace(match, one_of=tuple(choice.lower().rstrip(".") for choice in match.one_of))
     if match.kind in ("present", "regex", "range"):
         return match
     value = match.value.lower()
-    if match.kind == "exact" and (value.startswith("[") or value.count(":") == 1):
-        # It would never be met, and nobody would be told.
-        name = value[1:].partition("]")[0] if value.startswith("[") else value.partition(":")[0]
-        raise RuleError(f"{match.value!r} is more than a name", hint=f"write {name}: the port does not count")
+    if match.kind == "exact":
+        _check_name(match.value)
     kinds: dict[str, Any] = {match.kind: value.rstrip(".") if match.kind == "exact" else value}
     return replace(match, **kinds)
+
+
+def _check_name(text: str) -> None:
+    """Refuse what no host is, since nobody has more than its name: it would never be met, and nobody would be told."""
+    if "/" in text or text.startswith("[") or text.count(":") == 1:
+        rest = text.lower().rpartition("://")[2].partition("/")[0]
+        if rest.startswith("["):
+            name, _, port = rest[1:].partition("]")
+        else:
+            name, _, port = rest.partition(":") if rest.count(":") == 1 else (rest, "", "")
+        hint = f"write {name}" if name else "such as api.example.com"
+        raise RuleError(f"{text!r} is more than a name", hint=f"{hint}: the port does not count" if port else hint)
 
 
 def _path(path: str | PathMatch) -> PathMatch:
