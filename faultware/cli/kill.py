@@ -33,12 +33,17 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=seconds,
+        type=patience,
         nargs="?",
         const=_PATIENCE_SECONDS,
         help="until every worker has confirmed, so long at most (10); if not all have, name them: exit code 4",
     )
     place_options(parser, kill_file=True)
+
+
+def patience(text: str) -> float:
+    """How long to wait for those who confirm; none at all names those who have not yet."""
+    return 0.0 if text == "0" else seconds(text)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:

@@ -147,6 +147,8 @@ def test_who_has_not_confirmed_in_time_is_named(run, url, shop):
     assert result.code == 4
     assert "state    killed" in result.out
     assert result.err == "faultware: killed, but not confirmed within 0.1 s: other 7 (armed)\n"
+    result = run("kill", "--store", url, "--wait", "0")
+    assert (result.code, result.err) == (4, "faultware: killed, but not confirmed within 0 s: other 7 (armed)\n")
 
 
 @pytest.mark.parametrize("error", [NoAnswerError("gone"), RefusedError("no"), StoreError("away")], ids=str)

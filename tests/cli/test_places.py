@@ -98,12 +98,16 @@ def test_a_name_that_no_header_holds_is_refused(ask, name):
     assert (result.code, result.err) == (2, f"faultware: {message}\n")
 
 
-@pytest.mark.parametrize("words", [["status", "--timeout"], ["kill", "--wait"]])
-@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e9", "soon"])
-def test_a_time_that_nobody_can_wait_is_refused(ask, words, value):
+@pytest.mark.parametrize(("words", "what"), [(["status", "--timeout"], "seconds"), (["kill", "--wait"], "patience")])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e9", "soon"])
+def test_a_time_that_nobody_can_wait_is_refused(ask, words, what, value):
     result = ask(*words, value)
     assert result.code == 2
-    assert f"invalid seconds value: '{value}'" in result.err
+    assert f"invalid {what} value: '{value}'" in result.err
+
+
+def test_an_answer_needs_more_than_no_time(ask):
+    assert "invalid seconds value: '0'" in ask("status", "--timeout", "0").err
 
 
 def test_a_wrong_token_is_refused_and_never_shown(ask, monkeypatch):
