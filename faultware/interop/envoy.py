@@ -40,7 +40,7 @@ _REWRITING: Final = {
     "early_header_mutation_extensions": "headers are compared as they were sent",
     "local_reply_config": "an abort is answered as its filter says",
 }
-_UNCHANGED: Final = ("false", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "0", "1")
+_UNCHANGED: Final = ("", "false", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "0", "1")
 _ANOTHER: Final = Shadow("", is_loss=False)
 _WANTED: Final = "a bootstrap, a listener, http_filters, a route with overrides, or a fault filter"
 
@@ -201,7 +201,7 @@ class _Reader:
         if any(_is_fault(entry) for entry in all_of(node, "http_filters")):
             for name, reason in _REWRITING.items():
                 found = pick(node, name)
-                if found is not None and found.text not in _UNCHANGED:
+                if found is not None and (found.fields or found.items or found.text not in _UNCHANGED):
                     self.context.remarks.lost(found, reason)
         for name in ("rds", "scoped_routes"):
             source = pick(node, name)

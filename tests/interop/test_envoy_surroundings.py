@@ -29,6 +29,9 @@ WRITTEN = "Envoy writes this header, or takes it away, before its filters see it
         ),
         ("early_header_mutation_extensions", [{"name": "a"}], "headers are compared as they were sent"),
         ("local_reply_config", MAPPED, "an abort is answered as its filter says"),
+        ("scheme_header_transformation", {}, ""),
+        ("early_header_mutation_extensions", [], ""),
+        ("local_reply_config", {}, ""),
     ],
 )
 def test_what_a_connection_manager_does_beside_its_filters_is_said(name, value, reason):
