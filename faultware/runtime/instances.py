@@ -92,8 +92,11 @@ class Instances:
 
     def reserve(self, fault: Instance) -> bool:
         """Claim the one place there is for a kind; `run` gives it back."""
+        # Not under the lock: the kill file may be on a disk that does not answer, and a kill is not to wait for that.
+        if self._is_killed():
+            return False
         with self._lock:
-            if fault.kind in self._busy or self._is_over():
+            if fault.kind in self._busy or self._is_stopping:
                 return False
             self._busy.add(fault.kind)
             return True

@@ -99,6 +99,18 @@ def test_nothing_begins_once_the_switch_is_killed(fault):
     assert not stage.instances.reserve(fault)
 
 
+def test_a_stop_does_not_wait_for_who_looks_for_a_kill_file():
+    stage = Stage()
+    stopped = threading.Event()
+
+    def looks():
+        threading.Thread(target=lambda: (stage.instances.stop(), stopped.set()), daemon=True).start()
+        return not stopped.wait(PATIENCE_SECONDS)
+
+    stage.instances._is_killed = looks
+    assert stage.instances.reserve(Cpu(50))
+
+
 def test_only_one_of_a_kind_is_at_work_at_a_time():
     stage = Stage()
     assert stage.instances.reserve(Cpu(50))
