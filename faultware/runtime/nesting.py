@@ -7,6 +7,7 @@ own, but in a copy of the context: so the mark is left there. Where only one pro
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
@@ -42,7 +43,9 @@ def enter(method: str, path: str) -> Token[tuple[str, str] | None]:
 
 def leave(token: Token[tuple[str, str] | None]) -> None:
     """The request is over."""
-    _decided.reset(token)
+    # A call that nobody awaits any more is closed in another context than the one in which it began.
+    with suppress(ValueError):
+        _decided.reset(token)
 
 
 def is_decided(method: str, path: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import types
 import warnings
 
 import pytest
@@ -67,3 +69,18 @@ def test_a_service_that_is_called_in_process_while_another_request_is_served_dec
     ask_asgi(ruled(asgi, calls_another), "/pay")
     statuses.append(other.get("/stock").status_code)
     assert statuses == [503, 503]
+
+
+def test_a_call_that_nobody_awaits_any_more_can_be_closed_from_elsewhere():
+    async def never_answers(scope, receive, send):
+        await receive()
+
+    @types.coroutine
+    def receive():
+        yield
+
+    app = ruled(asgi, never_answers, "/pay 0% abort 503")
+    ruled(wsgi, hello)
+    call = app({"type": "http", "method": "GET", "path": "/pay", "headers": []}, receive, None)
+    contextvars.copy_context().run(call.send, None)
+    call.close()
