@@ -218,7 +218,7 @@ class Act:
             self._leave()
             return self._app(environ, self._marked())
         if chain is None:
-            self._attended = Attended(injector.leave)
+            self._attended = Attended(self._leave)
             return self._attended.answer(self._app, environ, self._marked())
         if "wsgi.file_wrapper" in environ:
             # The server's own may be sent past us.

@@ -14,6 +14,7 @@ from faultware.core.shaping.pacing import Pacer
 from faultware.runtime.holding import Ending
 from faultware.wsgi.reading import PacedInput
 from tests.clocks import EventTime
+from tests.wsgi.connections import connected, descriptors, from_server
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 from tests.wsgi.test_holding import FakeSocket
 
@@ -261,3 +262,15 @@ def test_the_iterable_of_an_application_whose_request_headers_change_is_handed_o
     app = wrapped(application, rules(request_headers=kinds.RequestHeaders(remove=("accept",))), time, lint=False)
     assert app(environment("/pay"), lambda *_given: None) is body
     assert counted == [0]
+
+
+def test_a_connection_that_cannot_be_used_is_let_go_although_the_body_is_slowed(time):
+    faults = {"throttle": kinds.Throttle(10, of="request"), "malformed_chunk": kinds.MalformedChunk()}
+    app = wrapped(Application(), rules(**faults), time)
+    with connected() as (_, server):
+        before = descriptors()
+        environ = from_server("gunicorn", server, "/pay", method="POST", body=TEXT)
+        environ["wsgi.url_scheme"] = "https"
+        assert serve(app, environ).mark == "r;throttle"
+        assert descriptors() == before
+    assert app._injector.active_faults == 0
