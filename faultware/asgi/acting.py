@@ -94,7 +94,7 @@ async def inject(
                 done, ending = _go_on(injector, plan, request, held)
             if ending is Ending.OVER:
                 last = plan.ending
-                if last is not None and last.fault.needs not in CONNECTION_NEEDS:
+                if last is not None and _answers_alone(last):
                     ending = await _end(app, injector, last, request, scope, ahead, send, done, is_marked=is_marked)
                     done = (*done, last)
                 elif last is not None or plan.after:
@@ -112,6 +112,12 @@ async def inject(
             await app(scope, ahead, marked(send, mark(done)) if is_marked and done else send)
     finally:
         ahead.close()
+
+
+def _answers_alone(last: Injection) -> bool:
+    """Whether what ends a request needs neither its connection nor the application, which may take its time."""
+    fault = last.fault
+    return fault.needs not in CONNECTION_NEEDS and not (isinstance(fault, Abort) and fault.after)
 
 
 def _go_on(injector: Injector, plan: Plan, request: ScopeRequest, ending: Ending) -> tuple[Injections, Ending]:
@@ -146,7 +152,12 @@ async def _end(
     """Do what ends the request. None: it is answered; else how it came that it was not ended."""
     if isinstance(last.fault, Abort) and last.fault.after:
         passing = marked(send, mark(done)) if is_marked and done else send
-        if not await lose(app, scope, ahead, passing, lambda: injector.is_stopped):
+        try:
+            is_lost = await lose(app, scope, ahead, passing, lambda: injector.is_stopped)
+        except BaseException:
+            injector.withdrawn(last, "killed" if injector.is_stopped else "unanswered")
+            raise
+        if not is_lost:
             injector.withdrawn(last, "killed")
             return None
     injector.injected(last, request)
@@ -174,7 +185,9 @@ async def _end(
 
 
 class Act:
-    """What needs the request's connection or its response. The request's place among the active faults is its own now.
+    """What needs the request's connection or the application's answer.
+
+    The request's place among the active faults is its own now.
 
     Args:
         app: The application.

@@ -149,7 +149,11 @@ class Act:
     def _end(self, last: Injection) -> Iterable[bytes] | None:
         """Do what ends the request; None: it was released, and goes on."""
         if isinstance(last.fault, Abort) and last.fault.after:
-            answer = lose(self._app, self._environ, self._marked(), lambda: self._injector.is_stopped)
+            try:
+                answer = lose(self._app, self._environ, self._marked(), lambda: self._injector.is_stopped)
+            except BaseException:
+                self._injector.withdrawn(last, "killed" if self._injector.is_stopped else "unanswered")
+                raise
             if answer is not None:
                 self._injector.withdrawn(last, "killed")
                 return answer

@@ -47,6 +47,7 @@ def lose(
     """
     said: list[tuple[str, list[tuple[str, str]]]] = []
     passes = is_begun = False
+    through: Callable[[bytes], object] | None = None
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
         if passes:
@@ -56,19 +57,21 @@ def lose(
 
     def write(data: bytes, /) -> None:
         nonlocal is_begun
+        if through is not None:
+            through(data)
         is_begun = is_begun or bool(data)
 
     iterable = app(environ, start)
-    if is_off() and not is_begun:
-        passes = True
-        for status, headers in said:
-            start_response(status, headers)
-        return iterable
     try:
+        if is_off() and not is_begun:
+            for status, headers in said:
+                through = start_response(status, headers)
+            passes = True
+            return iterable
         for _ in iterable:
             pass
     finally:
-        close = getattr(iterable, "close", None)
+        close = None if passes else getattr(iterable, "close", None)
         if close is not None:
             close()
     return None

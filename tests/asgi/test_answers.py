@@ -84,6 +84,8 @@ def test_what_an_application_raises_before_its_reply_is_lost_passes(time):
             await app(http_scope("/pay"), exchange.receive, exchange.send)
         assert exchange.sent == []
         assert app._injector.active_faults == 0
+        (live,) = app._injector.live_rules()
+        assert (live.tally.injected, live.tally.suppressed) == ({}, {"unanswered": 1})
 
     time.run(main)
 

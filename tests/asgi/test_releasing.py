@@ -139,3 +139,24 @@ def test_an_answer_that_was_to_be_lost_is_kept_if_the_switch_is_killed_before_it
         assert_nothing_is_held(app)
 
     time.run(main)
+
+
+def test_an_answer_that_is_kept_takes_no_place(time):
+    async def main():
+        active = []
+
+        async def streams(scope, receive, send):
+            await anyio.sleep(2.0)
+            active.append(app._injector.active_faults)
+            await send(start())
+            await send(body(b"money"))
+
+        app = wrapped(streams, [Rule("r", Match("/pay"), percentage=100, abort=Abort(503, after=True))], time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.body, active) == (200, b"money", [0])
+        assert_nothing_is_held(app)
+
+    time.run(main)

@@ -339,3 +339,14 @@ def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle
     app = wrapped(Application(), rule("block", kinds.Block(5), **rest), time, allow_instance_faults=True)
     assert ask(app, "/pay").mark == "r;block"
     assert tally(app) == ({"block": 1}, {"killed": 1})
+
+
+def test_an_abort_behind_an_application_that_fails_does_not_come_about(time):
+    def broken(environ, start_response):
+        raise LookupError("its own")
+
+    app = wrapped(broken, rule("abort", Abort(503, after=True), delay=kinds.Delay(1)), time)
+    with pytest.raises(LookupError, match="its own"):
+        ask(app, "/pay")
+    assert tally(app) == ({"delay": 1}, {"unanswered": 1})
+    assert_nothing_is_left(app)

@@ -268,3 +268,44 @@ def test_an_answer_that_was_to_be_lost_is_kept_if_the_switch_is_killed_before_it
     else:
         assert (answer.status, answer.mark) == (503, "r;delay, r;abort")
     assert_nothing_is_left(app)
+
+
+def test_an_answer_that_is_kept_is_whole_although_it_is_written_while_it_is_iterated(time):
+    def application(environ, start_response):
+        write = start_response("200 OK", LENGTH)
+        kill(app)
+
+        def pieces():
+            write(PIECES[0])
+            yield PIECES[1]
+            write(PIECES[2])
+
+        return pieces()
+
+    app = wrapped(application, rules(abort=kinds.Abort(503, after=True)), time, lint=False)
+    answer = serve(app, environment("/pay"), lint=False)
+    # What was written comes first in this server's answer.
+    assert (answer.status, answer.body, answer.written) == (200, PIECES[0] + PIECES[2] + PIECES[1], PIECES[::2])
+    assert_nothing_is_left(app)
+
+
+def test_an_answer_that_is_kept_is_closed_if_the_server_refuses_its_head(time):
+    closed = []
+
+    class Pieces(list):
+        def close(self):
+            closed.append(True)
+
+    def application(environ, start_response):
+        start_response("200 OK", LENGTH)
+        kill(app)
+        return Pieces(PIECES)
+
+    def refuses(status, headers, exc_info=None):
+        raise ValueError("no header of this server's")
+
+    app = wrapped(application, rules(abort=kinds.Abort(503, after=True)), time, lint=False)
+    with pytest.raises(ValueError, match="no header"):
+        app(environment("/pay"), refuses)
+    assert closed == [True]
+    assert_nothing_is_left(app)
