@@ -125,7 +125,9 @@ def _go_on(injector: Injector, plan: Plan, request: ScopeRequest, ending: Ending
     if ending is Ending.OVER:
         tried = plan.before
         done = tuple(one for one in tried if one.fault.phase is Phase.DELAY or injector.act(one, request))
-        if not injector.is_stopped:
+        # A block looks for the kill file, too, and may be the first to know of it.
+        is_harmful = any(one.fault.phase is Phase.INSTANCE for one in tried)
+        if not (injector.instances.is_killed() if is_harmful else injector.is_stopped):
             return done, ending
         ending = Ending.RELEASED  # in the middle of a block
     else:

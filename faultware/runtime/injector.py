@@ -199,7 +199,7 @@ class Injector(Glance, Reporter):
         """Harm this process as a fault says, if it can be; `block` takes its time here, `kill` may not return."""
         fault = cast("Instance", injection.fault)
         if not self.instances.reserve(fault):
-            self.withdrawn(injection, "killed" if self.is_stopped else "busy")
+            self.withdrawn(injection, "killed" if self.instances.is_killed() else "busy")
             return False
         # Noted and written down before: afterwards it may be too late.
         self.injected(injection, request)

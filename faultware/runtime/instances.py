@@ -56,7 +56,7 @@ class Instances:
     """Does what faults of the process say.
 
     Args:
-        is_over: Whether the switch has been killed.
+        is_over: Whether the switch has been killed, also by a file of which nobody else knows yet.
         most_seconds: The longest that anything is held.
         clock: Monotonic seconds.
         ender: Ends the process.
@@ -72,7 +72,7 @@ class Instances:
         ender: Ender = end_process,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._is_killed = is_over
+        self.is_killed = is_over
         # Whether all that is at work is to end, although the switch may be armed again by its next look.
         self._is_stopping = False
         self._most_seconds = most_seconds
@@ -93,7 +93,7 @@ class Instances:
     def reserve(self, fault: Instance) -> bool:
         """Claim the one place there is for a kind; `run` gives it back."""
         # Not under the lock: the kill file may be on a disk that does not answer, and a kill is not to wait for that.
-        if self._is_killed():
+        if self.is_killed():
             return False
         with self._lock:
             if fault.kind in self._busy or self._is_stopping:
@@ -136,7 +136,7 @@ class Instances:
         self._close()
 
     def _is_over(self) -> bool:
-        return self._is_stopping or self._is_killed()
+        return self._is_stopping or self.is_killed()
 
     def _take(self, fault: Cpu | Memory | Descriptors) -> None:
         try:

@@ -122,9 +122,10 @@ class Act:
         ending = hold(self._injector, seconds, self._environ) if seconds else Ending.OVER
         if ending is Ending.OVER:
             self._done += tuple(injection for injection in harm if self._injector.act(injection, self._request))
-            if not (harm and self._injector.is_stopped):
+            # A block looks for the kill file, too, and may be the first to know of it.
+            if not (harm and self._injector.instances.is_killed()):
                 return None
-            harm.clear()  # the switch was killed in the middle of a block
+            harm.clear()
         for injection in (*harm, *(() if self._last is None else (self._last,)), *self._after):
             self._injector.withdrawn(injection, "gone" if ending is Ending.GONE else "killed")
         self._last, self._after = None, ()

@@ -123,6 +123,24 @@ def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle
     time.run(main)
 
 
+def test_what_stands_behind_a_block_is_off_if_a_kill_file_ends_it_before_it_is_known(time, monkeypatch):
+    def act(injector, injection, request):
+        injector.injected(injection, request)
+        # A block looks for it more often than the thread does that makes it known.
+        monkeypatch.setattr("faultware.runtime.switch.Switch.kill_file_exists", lambda _: True)
+        return True
+
+    async def main():
+        monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
+        exchange = Exchange()
+        await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.mark) == (200, "r;block")
+        assert (injected(app), suppressed(app, "killed")) == ({"block": 1}, 1)
+
+    app = wrapped(Application(), "/pay 100% block 9s + abort 503 as r", time, allow_instance_faults=True)
+    time.run(main)
+
+
 @pytest.mark.parametrize(("killed_at", "status", "mark"), [(1.0, 200, "r;delay"), (3.0, 503, "r;delay, r;abort")])
 def test_an_answer_that_was_to_be_lost_is_kept_if_the_switch_is_killed_before_it_begins(time, killed_at, status, mark):
     async def main():

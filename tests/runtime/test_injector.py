@@ -333,13 +333,14 @@ def test_a_fault_of_the_process_is_noted_before_it_acts(heard):
     assert injector.live_rules()[0].tally.injected == {"kill": 1}
 
 
-@pytest.mark.parametrize(("kills", "reason"), [(False, "busy"), (True, "killed")])
-def test_a_fault_of_the_process_that_finds_no_place_is_withdrawn(kills, reason):
+@pytest.mark.parametrize(("killed_by", "reason"), [("nobody", "busy"), ("switch", "killed"), ("file", "killed")])
+def test_a_fault_of_the_process_that_finds_no_place_is_withdrawn(monkeypatch, killed_by, reason):
     injector = make_injector("/pay 100% cpu 50% as burn")
     injection = ask(injector).before[0]
     injector.instances.reserve(injection.fault)
-    if kills:
+    if killed_by == "switch":
         injector.switch.kill("me")
+    monkeypatch.setattr(injector.switch, "kill_file_exists", lambda: killed_by == "file")
     injector.act(injection, FakeRequest())
     assert injector.live_rules()[0].tally.suppressed == {reason: 1}
 

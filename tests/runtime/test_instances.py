@@ -107,7 +107,7 @@ def test_a_stop_does_not_wait_for_who_looks_for_a_kill_file():
         threading.Thread(target=lambda: (stage.instances.stop(), stopped.set()), daemon=True).start()
         return not stopped.wait(PATIENCE_SECONDS)
 
-    stage.instances._is_killed = looks
+    stage.instances.is_killed = looks
     assert stage.instances.reserve(Cpu(50))
 
 

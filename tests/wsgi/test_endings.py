@@ -341,6 +341,19 @@ def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle
     assert tally(app) == ({"block": 1}, {"killed": 1})
 
 
+def test_what_stands_behind_a_block_is_off_if_a_kill_file_ends_it_before_it_is_known(time, monkeypatch):
+    def act(injector, injection, request):
+        injector.injected(injection, request)
+        # A block looks for it more often than the thread does that makes it known.
+        monkeypatch.setattr("faultware.runtime.switch.Switch.kill_file_exists", lambda _: True)
+        return True
+
+    monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
+    app = wrapped(Application(), rule("block", kinds.Block(5), abort=Abort(503)), time, allow_instance_faults=True)
+    assert ask(app, "/pay").mark == "r;block"
+    assert tally(app) == ({"block": 1}, {"killed": 1})
+
+
 def test_an_abort_behind_an_application_that_fails_does_not_come_about(time):
     def broken(environ, start_response):
         raise LookupError("its own")
