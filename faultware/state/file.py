@@ -9,6 +9,7 @@ the first would end every worker by SIGBUS, the second would leave old workers o
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _SIZE: Final = mmap.PAGESIZE
 _KILLS: Final = 1
 _MOST_KILLS: Final = 2**64
+# What systems say of a file system that cannot keep room for a file.
+_NO_ROOM_KEPT: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 _MAX_STATE: Final = 16 * 1024 * 1024
 # How long a writer waits for another one. A process that was stopped in the middle of a write must not hold up a kill.
 _PATIENCE_SECONDS: Final = 2.0
@@ -283,7 +286,13 @@ def _allot(descriptor: int, size: int) -> None:
 
     A hole in a mapped file has no room of its own: on a full disk, whoever touched it would end by SIGBUS.
     """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, _SIZE)
-    elif size < _SIZE:
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, _SIZE)
+            return
+    except OSError as error:
+        # ZFS and some network file systems keep none, and only glibc makes up for that (posix_fallocate(3)).
+        if error.errno not in _NO_ROOM_KEPT:
+            raise
+    if size < _SIZE:
         os.ftruncate(descriptor, _SIZE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -259,3 +260,14 @@ def test_a_disk_that_has_no_room_for_a_switch_is_told_and_nobody_ends_by_touchin
         with pytest.raises(StoreError, match="No space left on device"):
             use()
     assert store.signal[0] & KILLED
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_that_keeps_no_room_for_anybody_is_welcome(open_file, monkeypatch, number):
+    def unknown(*_args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(file.os, "posix_fallocate", unknown)
+    store = open_file()
+    assert store.kill(killed).killed
+    assert open_file().read().killed
