@@ -37,6 +37,7 @@ class FaultMiddleware:
     Raises:
         ConfigurationError: Something in the configuration cannot be used; WSGI has no other way to refuse to start.
         MissingExtraError: Something in it needs an extra that is not installed.
+        StoreError: What the store holds cannot be read any more.
     """
 
     def __init__(self, app: WSGIApplication, **options: Unpack[Options]) -> None:
