@@ -206,6 +206,10 @@ def test_what_only_resembles_a_member_is_not_signed(text):
     assert check_errand(KEY.encode(), text) is None
 
 
+def test_a_member_that_is_nothing_but_escapes_is_not_decoded():
+    assert check_errand(KEY.encode(), "".join(f"%{ord(character):02X}" for character in value())) is None
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -9,7 +9,7 @@ from faultware.core.exemptions import Exemptions
 from faultware.core.matching import PathMatch
 from faultware.core.request import Request
 from faultware.core.ruleset import RuleSet
-from faultware.runtime import build
+from faultware.runtime import build, signed
 from faultware.runtime.signed import MAX_NONCES, NAME, SignedRequests
 from faultware.signing import HEADER, sign
 from tests.runtime.kit import BEGIN
@@ -85,6 +85,13 @@ def test_a_header_is_good_once(signed_requests, time):
     time.jump(99)
     assert signed_requests.find(again) is None
     assert ignored(signed_requests) == {"replayed": 3, "stale": 1}
+
+
+def test_a_header_that_is_sent_again_is_not_read_again(signed_requests, monkeypatch):
+    signed_requests.find(again := request())
+    monkeypatch.setattr(signed, "parse_rules", None)
+    assert signed_requests.find(again) is None
+    assert ignored(signed_requests) == {"replayed": 1}
 
 
 @pytest.mark.parametrize("value", ["", "x", "v1.2.3.4.5", "é" * 100])
