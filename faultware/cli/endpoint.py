@@ -55,7 +55,11 @@ class Endpoint:
             self.scheme, self.host, self.port, self.path = _parts(url)
             netloc = f"[{self.host}]" if ":" in self.host else self.host
             self.url = f"{self.scheme}://{netloc}{f':{self.port}' if self.port else ''}{self.path}"
-        self.headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+        if not self.path.isascii():
+            raise UsageError("the path in the URL is not plain", hint="it is FAULTWARE_CONTROL_PATH of the service")
+        # A header's bytes are written as Latin-1; in UTF-8 they hold every token.
+        sent = token.encode("utf-8", "surrogatepass").decode("latin-1")
+        self.headers = {"authorization": f"Bearer {sent}", "accept": "application/json"}
         if host:
             if not (host.isascii() and _WRITTEN.fullmatch(host)):
                 raise UsageError("the name to call the service by is not one", hint="such as --host localhost")

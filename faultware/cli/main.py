@@ -21,7 +21,8 @@ from faultware.cli import (
     status,
     validate,
 )
-from faultware.cli.ending import CommandError, Ending
+from faultware.cli.ending import CommandError, Ending, UsageError
+from faultware.cli.places import TOKEN, TOKEN_FILE
 from faultware.cli.screen import Screen
 from faultware.errors import FaultwareError, MissingExtraError, StoreError
 
@@ -54,8 +55,12 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: Its arguments; left out: those of this process.
     """
-    arguments = _parser().parse_args(rules.completed(sys.argv[1:] if words is None else words))
+    given = list(sys.argv[1:] if words is None else words)
     try:
+        if any(word.partition("=")[0] == "--token" for word in given):
+            # Before anybody repeats what follows it.
+            raise UsageError("there is no option for a token", hint=f"{TOKEN}, {TOKEN_FILE} or --token-file PATH")
+        arguments = _parser().parse_args(rules.completed(given))
         ending: Ending = arguments.run(arguments, Screen(as_json=arguments.json))
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from tests.cli.conftest import TOKEN
+from faultware.wsgi import FaultMiddleware
+from tests.cli.conftest import TOKEN, application
 
 
 def test_options_win_over_variables(ask, shop, monkeypatch, tmp_path):
@@ -77,6 +79,8 @@ def test_what_is_missing_is_named(run, words, message):
         ("http://localhost:99999", "the URL is not possible: Port out of range 0-65535"),
         ("http://local host", "the URL holds a blank or a control character"),
         ("http://localhost\x01", "the URL holds a blank or a control character"),
+        ("http://localhost/\u00fc", "the path in the URL is not plain (it is FAULTWARE_CONTROL_PATH of the service)"),
+        ("unix:/s:/\u00fc", "the path in the URL is not plain (it is FAULTWARE_CONTROL_PATH of the service)"),
     ],
 )
 def test_a_url_that_is_none_is_refused(ask, url, message):
@@ -108,6 +112,13 @@ def test_a_time_that_nobody_can_wait_is_refused(ask, words, what, value):
 
 def test_an_answer_needs_more_than_no_time(ask):
     assert "invalid seconds value: '0'" in ask("status", "--timeout", "0").err
+
+
+@pytest.mark.parametrize("token", ["\u00e9" * 20, "\u20ac" * 20])
+def test_a_token_may_be_of_any_letters(run, serve, monkeypatch, token):
+    options = {"enabled": True, "control_token": token, "store": "memory:", "registry": CollectorRegistry()}
+    monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", token)
+    assert run("kill", "--url", serve(FaultMiddleware(application, environ={}, **options))).code == 0
 
 
 def test_a_wrong_token_is_refused_and_never_shown(ask, monkeypatch):
@@ -166,9 +177,18 @@ def test_somebody_else_who_answers_in_json_is_not_taken_for_the_endpoint(run, se
 
 @pytest.mark.parametrize("words", [["status"], ["kill"], ["rules", "show"]])
 def test_no_option_is_taken_for_another_that_begins_alike(run, words):
-    result = run(*words, "--token", "x")
+    result = run(*words, "--token-fil", "x")
     assert result.code == 2
-    assert "unrecognized arguments: --token" in result.err
+    assert "unrecognized arguments: --token-fil" in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [["kill", "--token", "s3cret"], ["kill", "--token=s3cret"], ["--token", "s3cret", "kill"]]
+)
+def test_a_token_on_the_command_line_is_refused_and_not_repeated(run, words):
+    result = run(*words)
+    ways = "FAULTWARE_CONTROL_TOKEN, FAULTWARE_CONTROL_TOKEN_FILE or --token-file PATH"
+    assert (result.code, result.err) == (2, f"faultware: there is no option for a token ({ways})\n")
 
 
 @pytest.mark.parametrize(
