@@ -12,7 +12,7 @@ from typing import Final
 
 from faultware.config.mistakes import shown
 from faultware.core.faults.forms import Bytes, Events, Place, Share
-from faultware.core.quantities import SIZES, is_number
+from faultware.core.quantities import SIZES, is_number, number
 from faultware.errors import RuleError
 
 # Thirty significant digits and fractions are more than anybody needs, and a bound for hostile input.
@@ -136,7 +136,10 @@ def read_percentage(value: object) -> float:
     if not is_number(value):
         raise RuleError(f"{shown(value)} is not a percentage", hint="a number from 0 to 100, or a text such as '0.5%'")
     if 0 < value < 1:
-        raise RuleError(f"{value!r} may be a share or a percentage", hint=f"write '{value!r}%' or {value * 100:g}")
+        share = float(f"{value * 100:g}")
+        meant = number(share) if share >= 1 else f"'{number(share)}%'"
+        hint = f"write '{number(value)}%' or {meant}"
+        raise RuleError(f"{value!r} may be a share or a percentage", hint=hint)
     if not 0 <= value <= 100:
         raise RuleError(f"{shown(value)} is not a percentage", hint="a percentage lies between 0 and 100")
     return float(value)
