@@ -76,6 +76,10 @@ def _texts(value: object) -> list[str]:
     return texts
 
 
+def _no_part(metric: str, name: str, value: str) -> RuleError:
+    return RuleError(f"{metric} is one number, and takes no {name}", hint=f"leave {name} {value} out")
+
+
 def _guard(text: str) -> Guard:
     if text == "health":
         return Guard("health")
@@ -89,15 +93,17 @@ def _guard(text: str) -> Guard:
         raise RuleError(f"{shown(metric)} is nothing that is measured", hint=hint)
     if found is None:
         late = _LATE_COUNTS.search(text)
-        if late is not None:
+        if late is not None and metric in OF_ANSWERS:
             raise RuleError(f"of {late[1]} stands in front of the sign", hint=f"write {metric} of {late[1]} > …")
+        if late is not None:
+            raise _no_part(metric, "of", late[1])
         raise RuleError("this is no guard", hint=_COMMA_HINT if "," in text else _HINT)
     if metric == "health":
         raise RuleError("health has no bound", hint="write health alone")
     is_of_answers = metric in OF_ANSWERS
     for name, part in (("of", "counts"), ("over", "over"), ("min", "min")):
         if found[part] and not is_of_answers:
-            raise RuleError(f"{metric} is one number, and takes no {name}", hint=f"leave {name} {found[part]} out")
+            raise _no_part(metric, name, found[part])
     counts = found["counts"] or "own"
     if counts not in _COUNTS:
         raise RuleError(f"of {shown(counts)} is not possible", hint=f"one of {', '.join(_COUNTS)}")
