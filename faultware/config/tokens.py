@@ -7,6 +7,7 @@ place may be the secret. Loads no pydantic.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -165,13 +166,18 @@ def _read_entry(item: object, where: str) -> Token:
         raise error.inside(where) from None
 
 
+def _beginning(path: Path) -> str:
+    """The first directory on the way to a file."""
+    return "".join(path.parts[: 2 if path.is_absolute() else 1])
+
+
 def _text(path: Path, what: str = "token") -> str:
     try:
         return read_bytes(path, _MAX_FILE).decode()
     except UnicodeDecodeError:
         raise RuleError(f"the {what} is not UTF-8") from None
     except SettingsError as error:
-        if "/" in str(path) or len(str(path)) < LEAST_TOKEN:
+        if len(str(path)) < LEAST_TOKEN or (len(path.parts) > 1 and os.path.isdir(_beginning(path))):  # noqa: PTH112
             raise
-        # It may be the secret itself.
+        # It may be the secret itself: Base64 has slashes, too, but does not begin with a directory that is there.
         raise SettingsError(error.message, hint=error.hint or "the path of a file that holds it") from None

@@ -147,11 +147,12 @@ def read_url(value: object) -> str:
     try:
         parts = urlsplit(text)
         is_possible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_user = parts.username is not None
     except ValueError:
-        is_possible = False
-    else:
-        if parts.username is not None or parts.password is not None:
-            raise RuleError("the address holds a user or a password", hint="leave it out")
+        is_possible, has_user = False, False
+    # What is no address may hold a password all the same: one with a slash ends the host.
+    if has_user or (not is_possible and "@" in text):
+        raise RuleError("the address holds a user or a password", hint="leave it out")
     if not is_possible or not text.isprintable() or " " in text:
         raise RuleError(f"{shown(text)} is no address", hint="such as http://prometheus:9090")
     return text
