@@ -183,14 +183,20 @@ def _parts(url: str) -> tuple[str, str, int | None, str]:
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
         (host or "").encode("idna")
     except ValueError as error:  # UnicodeError is one
+        if "@" in url:  # what is no port may be half of a password
+            raise _too_much() from None
         raise UsageError(f"the URL is not possible: {error}") from None
     if not _WRITTEN.fullmatch(url):
         raise UsageError("the URL holds a blank or a control character")
     if scheme not in ("http", "https") or not host:
         raise UsageError("the URL is not that of a service", hint="such as http://127.0.0.1:8000")
     if parts.username is not None or parts.query or parts.fragment:
-        raise UsageError("the URL has more than a host and a path", hint="the token has its own place")
+        raise _too_much()
     return scheme, host, port, parts.path.rstrip("/") or _DEFAULT_PATH
+
+
+def _too_much() -> UsageError:
+    return UsageError("the URL has more than a host and a path", hint="the token has its own place")
 
 
 def _told(body: bytes) -> str:

@@ -75,6 +75,7 @@ def test_what_is_missing_is_named(run, words, message):
         ("ftp://localhost", "the URL is not that of a service (such as http://127.0.0.1:8000)"),
         ("http://", "the URL is not that of a service (such as http://127.0.0.1:8000)"),
         ("http://me:secret@localhost", "the URL has more than a host and a path (the token has its own place)"),
+        ("http://me:se/cret@localhost", "the URL has more than a host and a path (the token has its own place)"),
         ("http://localhost/?a", "the URL has more than a host and a path (the token has its own place)"),
         ("http://localhost:99999", "the URL is not possible: Port out of range 0-65535"),
         ("http://local host", "the URL holds a blank or a control character"),
