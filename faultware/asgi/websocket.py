@@ -314,21 +314,33 @@ class Connection:
         if not self._acts:
             return
         self._is_closed = True
-        code = _ABNORMAL
-        if fault.code is not None:
-            code = fault.code
-            await self._feed.stop()
-            with suppress(Exception):  # a client that has just left, or a code that this server does not send
-                await self._send({"type": "websocket.close", "code": code, "reason": fault.reason})
-        elif self._line is not None:
-            self._is_cut = True
-            if not self._line.raises:
-                async with self._cutting:
-                    if not await self._line.cut(fault.by or "fin"):
-                        self._is_closed = self._is_cut = False  # the switch was killed
-                        return
+        if self._line is not None and fault.code is None and not self._line.raises:
+            await self._cut(self._line, injection, fault)
+            return
+        self._is_cut = fault.code is None and self._line is not None
+        try:
+            if fault.code is not None:
+                await self._feed.stop()
+                with suppress(Exception):  # a client that has just left, or a code that this server does not send
+                    await self._send({"type": "websocket.close", "code": fault.code, "reason": fault.reason})
+        finally:  # also if whoever waits for it here gives up: the application would wait for its end for ever
+            self._finish(injection, fault)
+
+    async def _cut(self, line: Line, injection: Injection, fault: WebsocketClose) -> None:
+        async with self._cutting:
+            try:
+                await line.cut(fault.by or "fin")
+            finally:
+                # False: the switch was killed, or whoever waits here gives up, and the next message tries again.
+                self._is_closed = self._is_cut = line.is_cut
+                if line.is_cut:
+                    self._finish(injection, fault)
+
+    def _finish(self, injection: Injection, fault: WebsocketClose) -> None:
+        """The connection has ended, and the application is told."""
         self._begin(injection)
         if not self._feed.gone:
+            code = _ABNORMAL if fault.code is None else fault.code
             self._feed.finish({"type": "websocket.disconnect", "code": code, "reason": fault.reason})
 
     def _begin(self, injection: Injection) -> None:

@@ -211,6 +211,48 @@ def test_a_kill_while_the_peer_is_waited_for_calls_an_end_off(time, monkeypatch)
     time.run(main)
 
 
+async def impatient(scope, receive, send):
+    """Does not wait long for what it sends, and then for the end."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    for number in range(3):
+        with anyio.move_on_after(1.0):
+            await send({"type": "websocket.send", "text": str(number)})
+    assert (await receive())["type"] == "websocket.disconnect"
+
+
+def test_a_close_that_takes_its_time_is_told_although_whoever_sent_the_last_message_does_not_wait_for_it(time):
+    class Slow(Peer):
+        async def send(self, message):
+            if message["type"] == "websocket.close":  # until the client has agreed
+                await anyio.sleep(20.0)
+            await super().send(message)
+
+    async def main():
+        app = wrapped(impatient, "/ws 100% websocket_close 4000 messages=1 as w", time)
+        with anyio.fail_after(60.0):
+            peer = await play(app, Slow(time, stays=True), spec_version="2.3")
+        assert (peer.got, injected(app)) == (["0"], {"websocket_close": 1})
+
+    time.run(main)
+
+
+@pytest.mark.parametrize(("read_at", "got"), [(1.5, ["0", "1"]), (0.5, ["0"])])
+def test_an_end_comes_although_whoever_sent_the_last_message_does_not_wait_for_it(time, monkeypatch, read_at, got):
+    async def main():
+        until = time() + read_at
+        monkeypatch.setattr("faultware.runtime.wire.Wire.unacknowledged", lambda _: int(time() < until))
+        app = wrapped(impatient, "/ws 100% websocket_close by=fin messages=1 as w", time)
+        with dialled_in() as (client, scope):
+            ends = {"client": scope["client"], "server": scope["server"]}
+            with anyio.fail_after(60.0):
+                peer = await play(app, Peer(time, stays=True), spec_version="2.3", **ends)
+            assert heard(client) == (b"", "FIN")
+        assert (peer.got, injected(app)) == (got, {"websocket_close": 1})
+
+    time.run(main)
+
+
 async def several(scope, receive, send):
     """Eight tasks send a number each, one after the other."""
 
