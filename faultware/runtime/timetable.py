@@ -93,12 +93,17 @@ class Timetable:
 
     def _fall_due(self, injector: Injector, live: LiveRule, recurring: Recurring, due: Planned) -> None:
         now, zone = injector.clocks.wall(), zone_of(recurring)
-        is_late = now - due.at > LATE_SECONDS
-        reason = "late" if is_late else "" if recurring.is_open(now, zone) else "closed"
-        done = due
-        if not reason:
-            day = recurring.day_of(now, zone)
-            done = replace(due, day=day, count=due.count + 1 if due.day == day else 1, last=now)
+        day = recurring.day_of(now, zone)
+        count = due.count + 1 if due.day == day else 1
+        # The rule may have been replaced by a stricter one of its name since this was planned.
+        is_too_much = count > recurring.max_per_day or (due.last and now - due.last < recurring.min_gap_seconds)
+        if now - due.at > LATE_SECONDS:
+            reason = "late"
+        elif not recurring.is_open(now, zone):
+            reason = "closed"
+        else:
+            reason = "enough" if is_too_much else ""
+        done = due if reason else replace(due, day=day, count=count, last=now)
         following = self._next(done, recurring, now)
 
         def claimed(before: Snapshot) -> Snapshot:

@@ -110,6 +110,23 @@ def test_the_gap_to_the_last_one_is_kept():
     assert service.due >= service.time.wall_now + 4 * 3600
 
 
+@pytest.mark.parametrize("stricter", [{"max_per_day": 1}, {"min_gap_seconds": 4 * 3600.0}], ids=["number", "gap"])
+def test_a_stricter_rule_of_the_same_name_holds_for_what_was_planned_before_it(stricter):
+    service = Service(mtbf="20m")
+    service.tick()
+    service.pass_to(service.due)
+    due = service.due
+    (rule,) = (entry.rule for entry in service.injector.live_rules())
+    recurring = replace(rule.recurring, **stricter)
+    service.injector.switch.replace_rules([replace(rule, recurring=recurring, lifetime_seconds=3600)])
+    service.tick()
+    service.pass_to(due)
+    assert len(service.done) == 1
+    assert service.tally.suppressed == {"enough": 1}
+    last = BEGIN + service.done[0]
+    assert service.due // DAY > last // DAY if "max_per_day" in stricter else service.due >= last + 4 * 3600
+
+
 @pytest.mark.parametrize(("options", "reason"), [({"leashed": True}, "leashed"), ({"dry_run": True}, "dry_run")])
 def test_on_a_leash_it_only_says_what_it_would_do(options, reason):
     service = Service(**options)
