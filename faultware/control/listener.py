@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from faultware.runtime.injector import Injector
 
 MOST_CONNECTIONS: Final = 32
+# The rest is for kills: whoever may only look must not be able to keep them out, by bodies that never come for example.
+MOST_LET_IN: Final = 24
 PATIENCE_SECONDS: Final = 10.0
 # How often the thread looks whether anybody still wants it.
 _LOOK_SECONDS: Final = 0.5
@@ -101,6 +103,7 @@ class _Connections:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[socket.socket, None] = OrderedDict()
+        self._let_in: set[socket.socket] = set()
         self._count = 0
 
     def enter(self, connection: socket.socket) -> bool:
@@ -117,15 +120,21 @@ class _Connections:
             self._count += 1
             return True
 
-    def let_in(self, connection: socket.socket) -> None:
-        """It goes no more to make room for others."""
+    def let_in(self, connection: socket.socket, *, is_urgent: bool) -> bool:
+        """It goes no more to make room for others; False: too many have been let in that are not urgent."""
         with self._lock:
+            if not is_urgent:
+                if len(self._let_in) >= MOST_LET_IN:
+                    return False
+                self._let_in.add(connection)
             self._waiting.pop(connection, None)
+            return True
 
     def leave(self, connection: socket.socket) -> None:
         """Give the place back."""
         with self._lock:
             self._waiting.pop(connection, None)
+            self._let_in.discard(connection)
             self._count -= 1
 
 
@@ -214,7 +223,9 @@ class _Exchange:
         admitted = self._control.admit(asked)
         if not isinstance(admitted, Admitted):
             return admitted
-        self._connections.let_in(self._connection)
+        if not self._connections.let_in(self._connection, is_urgent=admitted.is_urgent):
+            detail = f"{MOST_LET_IN} others are being answered; only a kill is let in besides"
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"retry-after": "1"}).render()
         try:
             body = self._body()
         except (OSError, self._h11.RemoteProtocolError):

@@ -33,7 +33,7 @@ _MEANINGS: Final = {
     429: "Too many wrong tokens. A right one is let in at once all the same.",
     431: "The headers are too large.",
     500: "A bug in faultware; it was counted.",
-    503: "The store does not answer.",
+    503: "The store does not answer, or too many others are being answered.",
 }
 _TEXT: Final = {"type": "string"}
 _TAG: Final = {"description": "The version.", "schema": {"type": "string", "pattern": '^"[0-9]+"$'}}

@@ -12,7 +12,7 @@ import stat
 import threading
 import time
 import weakref
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -178,6 +178,27 @@ def test_those_who_say_nothing_make_room_for_those_who_do():
         finally:
             for connection in silent:
                 connection.close()
+
+
+def test_those_who_were_let_in_and_never_finish_leave_room_for_a_kill():
+    head = f"host: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: 9\r\n"
+    half = f"POST /_faultware/parse HTTP/1.1\r\n{head}content-type: application/json\r\n\r\n{{".encode()
+    with listening() as (desk, address, _), ExitStack() as opened:
+        slow = [opened.enter_context(closing(connect(address))) for _ in range(2 * MOST_CONNECTIONS)]
+        for connection in slow:
+            with suppress(ConnectionError):  # it had to make room for another one
+                connection.sendall(half)
+        status, headers, answer = 200, {}, b""
+        while status == 200:
+            status, headers, answer = ask(address, "GET", "/_faultware/status")
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(answer)["detail"] == "24 others are being answered; only a kill is let in besides"
+        assert ask(address, "POST", "/_faultware/kill")[0] == 200
+        assert desk.switch.killed
+        for connection in slow:
+            connection.close()
+        while ask(address, "GET", "/_faultware/status")[0] == 503:
+            time.sleep(0.01)
 
 
 def test_who_is_slow_is_given_up(monkeypatch):
