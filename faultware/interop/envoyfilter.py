@@ -141,11 +141,16 @@ def read_filter(node: Node, context: Context) -> Filter:
     if terms.is_never and (faults or asked):
         context.remarks.note(node, "its conditions can never be met, so it never acts")
     for name in ("filter_metadata", "disable_downstream_cluster_stats"):
-        if name == "filter_metadata" and name in given:
-            is_mapping(given[name], "mapping")
-        if name in given and (name == "filter_metadata" or switch(given[name])):
+        if name in given and _says_something(given[name], name):
             context.remarks.lost(given[name], _NOWHERE[name])
     return Filter(node, faults, ByHeaders(**asked) if asked else None, terms, unknown, most)
+
+
+def _says_something(node: Node, name: str) -> bool:
+    if name == "filter_metadata":
+        is_mapping(node, "mapping")
+        return bool(node.fields)
+    return switch(node)
 
 
 _NOWHERE: Final = {

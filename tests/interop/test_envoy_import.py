@@ -104,6 +104,10 @@ def test_what_is_carried_over_with_a_difference_is_said(config, remark):
     assert said(imported) == [f"f.yaml, line 1: http_filters[0].typed_config{remark}"]
 
 
+def test_metadata_that_say_nothing_are_no_loss():
+    assert said(envoy(chain(("a", {"abort": ABORT, "filter_metadata": {}})))) == []
+
+
 def test_a_cluster_cannot_be_seen_so_its_faults_are_left_out_unless_it_is_this_service():
     document = chain(("a", {"abort": ABORT, "upstream_cluster": "payments"}))
     imported = envoy(document)
