@@ -153,6 +153,9 @@ class _Event:
     def set(self) -> None:
         self._is_set = True
 
+    def is_set(self) -> bool:
+        return self._is_set
+
     def wait(self, timeout: float) -> bool:
         self._time.waits.append(timeout)
         until = self._time.now + timeout

@@ -56,11 +56,11 @@ class Act:
     __slots__ = (
         "_after",
         "_app",
-        "_attended",
         "_connection",
         "_done",
         "_environ",
         "_injector",
+        "_is_out",
         "_last",
         "_marks",
         "_plan",
@@ -91,8 +91,8 @@ class Act:
         # What was done so far, for the mark.
         self._done: tuple[Injection, ...] = ()
         self._connection = NO_CONNECTION
-        # What gives the place back where only the application's reading is slowed down.
-        self._attended: Attended | None = None
+        # Whether the place has been given back.
+        self._is_out = False
 
     def answer(self) -> Iterable[bytes]:
         """Act, and answer or let the application answer. The place is given back in any case."""
@@ -223,8 +223,7 @@ class Act:
             self._leave()
             return self._app(environ, self._marked())
         if chain is None:
-            self._attended = Attended(self._leave)
-            return self._attended.answer(self._app, environ, self._marked())
+            return Attended(self._leave).answer(self._app, environ, self._marked())
         if "wsgi.file_wrapper" in environ:
             # The server's own may be sent past us.
             environ["wsgi.file_wrapper"] = FileWrapper
@@ -237,6 +236,7 @@ class Act:
             environ=environ,
             start_response=self._start_response,
             connection=self._connection,
+            leave=self._step_out,
         ).answer(self._app)
 
     def _made(self, response: Sequence[Injection]) -> tuple[WSGIEnvironment, Pacer | None, Chain | None]:
@@ -252,13 +252,19 @@ class Act:
 
     def _hold(self, seconds: float) -> Ending:
         ending = hold(self._injector, seconds, self._environ)
-        if ending is not Ending.OVER and self._attended is not None:
-            self._attended.leave()
+        if ending is not Ending.OVER:
+            self._step_out()  # however long the application goes on
         return ending
 
     def _leave(self) -> None:
         self._connection.close()
-        self._injector.leave()
+        self._step_out()
+
+    def _step_out(self) -> None:
+        """Give the place back; only the first time counts."""
+        if not self._is_out:
+            self._is_out = True
+            self._injector.leave()
 
     def _note(self, injection: Injection) -> None:
         self._done = (*self._done, injection)

@@ -88,10 +88,10 @@ def marked(start_response: StartResponse, marks: str) -> StartResponse:
 
 
 class Attended:
-    """An application's iterable, at whose end something is done, once, if it has not been done before.
+    """An application's iterable, at whose end something is done, once.
 
     Args:
-        leave: What is done.
+        leave: What is done once the server closes it.
     """
 
     def __init__(self, leave: Callable[[], None]) -> None:
@@ -114,15 +114,11 @@ class Attended:
             self.close()
             raise
 
-    def leave(self) -> None:
-        """Do it."""
+    def close(self) -> None:
+        """As of the application's."""
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
-
-    def close(self) -> None:
-        """As of the application's."""
-        self.leave()
         iterable, self._iterable = self._iterable, ()
         close = getattr(iterable, "close", None)
         if close is not None:

@@ -40,7 +40,8 @@ class Shaped:
         request: As rules see it.
         environ: Of the request.
         start_response: The server's.
-        connection: Of the request. It is this object's now, as is the request's place among the active faults.
+        connection: Of the request. It is this object's now.
+        leave: Gives the request's place among the active faults back.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Shaped:
         environ: WSGIEnvironment,
         start_response: StartResponse,
         connection: Connection,
+        leave: Callable[[], None],
     ) -> None:
         self._injector = injector
         self._injections = injections
@@ -64,6 +66,7 @@ class Shaped:
         self._environ = environ
         self._start_response = start_response
         self._connection = connection
+        self._leave = leave
         self._held = Hold(injector, environ)
         self._clock = injector.clocks.monotonic
         self._patience = injector.hang_seconds(None)
@@ -138,10 +141,14 @@ class Shaped:
         finally:
             self._let_go()
 
+    @property
+    def _is_off(self) -> bool:
+        return self._held.is_released or self._injector.is_stopped
+
     def _feed(self, data: bytes) -> Iterator[bytes]:
         """One piece of the application's body."""
         yield from self._take_head()
-        if self._chain is not None and self._is_held and self._injector.is_stopped:
+        if self._chain is not None and self._is_held and self._is_off:
             yield from self._release()
         if self._is_over:
             return
@@ -162,7 +169,7 @@ class Shaped:
             return
         self._is_taken = True
         head = None if self._head is None else _head_of(*self._head)
-        if head is None or self._injector.is_stopped or self._chain is None:
+        if head is None or self._is_off or self._chain is None:
             self._withdraw("unanswered" if head is None else "killed")
             self._chain = None
             self._let_go()
@@ -285,7 +292,7 @@ class Shaped:
             self._withdraw("unanswered")
         self._held.end()
         self._connection.close()
-        self._injector.leave()
+        self._leave()
 
     def _close_application(self) -> None:
         if self._is_closed or self._iterable is None:

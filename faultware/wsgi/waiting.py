@@ -60,6 +60,11 @@ class Hold:
     ) -> None:
         self.end()
 
+    @property
+    def is_released(self) -> bool:
+        """Whether the switch has been killed since, even if it is armed again."""
+        return self._released.is_set()
+
     def end(self) -> None:
         """There are no more waits."""
         self._injector.holding.remove(self._release)

@@ -167,7 +167,8 @@ def test_a_request_that_is_slowed_counts_as_a_fault_until_its_response_is_closed
     assert (app._injector.active_faults, len(closed)) == (0, 1)
 
 
-def test_a_slowed_request_is_no_fault_any_more_once_the_switch_is_killed(time):
+@pytest.mark.parametrize("more", [{}, {"response_headers": kinds.ResponseHeaders(set=(("x-a", "1"),))}])
+def test_a_slowed_request_is_no_fault_any_more_once_the_switch_is_killed(time, more):
     active = []
 
     def application(environ, start_response):
@@ -177,10 +178,26 @@ def test_a_slowed_request_is_no_fault_any_more_once_the_switch_is_killed(time):
         start_response("200 OK", [])
         return [b"x"]
 
-    app = wrapped(application, rules(throttle=kinds.Throttle(10, of="request")), time)
+    app = wrapped(application, rules(throttle=kinds.Throttle(10, of="request"), **more), time)
     time.after(3.0, lambda: (app._injector.switch.kill("a test"), app._injector.refresh()))
     answer = serve(app, environment("/pay", method="POST", body=TEXT), lint=False)
     assert (answer.body, active) == (b"x", [1, 0])
+    assert tally(app) == ({"throttle": 1}, {"killed": len(more)} if more else {})
+    assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
+
+
+def test_nothing_is_done_to_the_answer_of_a_released_request_although_the_switch_is_armed_again(time):
+    def kill_and_arm():
+        app._injector.kill("a test")
+        app._injector.switch.arm("a test")
+        app._injector.refresh()
+
+    faults = {"throttle": kinds.Throttle(10, of="request"), "replace_status": kinds.ReplaceStatus(503)}
+    app = wrapped(Application(), rules(**faults), time)
+    time.after(3.0, kill_and_arm)
+    answer = ask(app, "/pay", method="POST", body=TEXT)
+    assert (answer.status, answer.mark) == (200, "r;throttle")
+    assert tally(app) == ({"throttle": 1}, {"killed": 1})
     assert (app._injector.active_faults, len(app._injector.holding)) == (0, 0)
 
 
