@@ -123,11 +123,12 @@ def _answers_alone(last: Injection) -> bool:
 def _go_on(injector: Injector, plan: Plan, request: ScopeRequest, ending: Ending) -> tuple[Injections, Ending]:
     """Behind the delay: harm the process, or withdraw what is off now; what was done so far, and how it goes on."""
     if ending is Ending.OVER:
-        tried = plan.before
+        tried, releases = plan.before, injector.releases
         done = tuple(one for one in tried if one.fault.phase is Phase.DELAY or injector.act(one, request))
-        # A block looks for the kill file, too, and may be the first to know of it.
+        # A block looks for the kill file, too, and may be the first to know of it; or the switch is armed again by now.
         is_harmful = any(one.fault.phase is Phase.INSTANCE for one in tried)
-        if not (injector.instances.is_killed() if is_harmful else injector.is_stopped):
+        is_off = injector.instances.is_killed() if is_harmful else injector.is_stopped
+        if not is_off and injector.releases == releases:
             return done, ending
         ending = Ending.RELEASED  # in the middle of a block
     else:
@@ -300,19 +301,20 @@ class Act:
             for injection in chosen:
                 injector.withdrawn(injection, "impossible")
             chosen, scope, receive, chain = (), self._scope, stream, None
-        self.done = (*self.done, *chosen)
+        others = tuple(injection for injection in chosen if not acts_on_response(injection))
+        acted, self.done = (*self.done, *others), (*self.done, *chosen)
         marks = mark(self.done) * self._is_marked
-        for injection in chosen:
-            if not acts_on_response(injection):
-                injector.injected(injection, self._request)
+        for injection in others:
+            injector.injected(injection, self._request)
         if chain is None:
             if receive is stream:
                 stream.leave()
             await self._app(scope, receive, marked(self._send, marks) if marks else self._send)
             return
         may_raise = str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.4"
+        both = (marks, mark(acted) * self._is_marked)
         shaper = Shaper(
-            injector, faults, self._request, chain, stream, line, self._send, marks=marks, may_raise=may_raise
+            injector, faults, self._request, chain, stream, line, self._send, marks=both, may_raise=may_raise
         )
         await self._shaped(shaper, without_shortcuts(scope), receive, line)
 

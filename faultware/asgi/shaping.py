@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import anyio
 import anyio.lowlevel
 
-from faultware.asgi.responses import farewell
+from faultware.asgi.responses import farewell, marked
 from faultware.asgi.transport import disconnect
 from faultware.core.plan import MARK
 from faultware.core.shaping.effects import Cut, Head, Raw, Send, Start, Wait
@@ -47,7 +47,7 @@ class Shaper:
         feed: What the application receives; waits go by it.
         line: Ends the connection; None: no stage asks for that.
         send: The server's.
-        marks: The mark, or nothing.
+        marks: The mark of a response on which the faults act, and of one on which they do not come to act, or nothing.
         may_raise: Whether a `send` after the end of the connection raises (ASGI specification, since 2.4).
     """
 
@@ -61,7 +61,7 @@ class Shaper:
         line: Line | None,
         send: Sender,
         *,
-        marks: str,
+        marks: tuple[str, str],
         may_raise: bool,
     ) -> None:
         self._injector = injector
@@ -124,14 +124,14 @@ class Shaper:
             self.end()
             self._is_complete = True
             self._message = message
-            await self._send(message)
+            await (marked(self._send, self._marks[1]) if self._marks[1] else self._send)(message)
             return
         self._message = message
         for injection in self._injections:
             self._injector.injected(injection, self._request)
         lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
-        if self._marks:
-            lines.append((MARK, self._marks))
+        if self._marks[0]:
+            lines.append((MARK, self._marks[0]))
         self._head = Head(message["status"], tuple(lines))
         if self._chain is not None:
             await self._take(self._chain.start, self._head)

@@ -108,6 +108,8 @@ class Injector(Glance, Reporter):
         self.is_unsure = False
         # Whether nothing happens here because nobody can tell what the store holds.
         self.is_cut = False
+        # How often what is held was let go, at the least.
+        self.releases = 0
         self._upkeep = Upkeep(grace_seconds)
         self._nothing = RuleSet(exemptions=exemptions)
         self._idle = View(-1, self._nothing, True)
@@ -224,6 +226,7 @@ class Injector(Glance, Reporter):
 
     def release(self) -> None:
         """Let go all that is held, and have the process given back what was taken of it."""
+        self.releases += 1
         self.instances.stop()
         self.holding.release_all()
 

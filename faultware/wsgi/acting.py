@@ -121,9 +121,10 @@ class Act:
         seconds = self._plan.delay_seconds
         ending = hold(self._injector, seconds, self._environ) if seconds else Ending.OVER
         if ending is Ending.OVER:
+            releases = self._injector.releases
             self._done += tuple(injection for injection in harm if self._injector.act(injection, self._request))
-            # A block looks for the kill file, too, and may be the first to know of it.
-            if not (harm and self._injector.instances.is_killed()):
+            # A block looks for the kill file, too, and may be the first to know of it; or the switch is armed again.
+            if not harm or not (self._injector.instances.is_killed() or self._injector.releases != releases):
                 return None
             harm.clear()
         for injection in (*harm, *(() if self._last is None else (self._last,)), *self._after):

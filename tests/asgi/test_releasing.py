@@ -104,11 +104,17 @@ def test_a_delayed_handshake_takes_no_place_behind_the_delay_if_nothing_else_is_
     time.run(main)
 
 
+@pytest.mark.parametrize("is_armed_again", [False, True])
 @pytest.mark.parametrize("rest", ["abort 503", "raise InjectedFault", "hang", "throttle 1B/s", "replace_status 503"])
-def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(time, monkeypatch, rest):
+def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(
+    time, monkeypatch, rest, is_armed_again
+):
     def act(injector, injection, request):
         injector.injected(injection, request)
         kill(app)
+        if is_armed_again:
+            injector.switch.arm("a test")
+            injector.refresh()
         return True
 
     async def main():
@@ -120,6 +126,23 @@ def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle
         assert_nothing_is_held(app)
 
     app = wrapped(Application(), f"/pay 100% block 9s + {rest} as r", time, allow_instance_faults=True)
+    time.run(main)
+
+
+@pytest.mark.parametrize(
+    ("before", "mark"), [("delay 500ms", "r;delay"), ("throttle 100B/s of=request", "r;throttle"), ("", None)]
+)
+def test_an_answer_that_comes_too_late_for_a_fault_has_the_mark_of_what_was_done(time, before, mark):
+    async def main():
+        rule = " + ".join(filter(None, [before, "replace_status 503"]))
+        app = wrapped(sends(2.0, start(), body(b"money")), f"/pay 100% {rule} as r", time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 1.0)
+            await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.mark) == (200, mark)
+        assert suppressed(app, "killed") == 1
+
     time.run(main)
 
 

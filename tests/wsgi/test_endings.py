@@ -326,13 +326,19 @@ def test_the_process_is_not_harmed_once_the_switch_is_killed(time, monkeypatch):
     assert tally(app) == ({"delay": 1}, {"killed": 2})
 
 
+@pytest.mark.parametrize("is_armed_again", [False, True])
 @pytest.mark.parametrize(
     "rest", [{"abort": Abort(503)}, {"replace_status": kinds.ReplaceStatus(503)}, {"hang": kinds.Hang(9)}]
 )
-def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(time, monkeypatch, rest):
+def test_what_stands_behind_a_block_is_off_if_the_switch_is_killed_in_the_middle_of_it(
+    time, monkeypatch, rest, is_armed_again
+):
     def act(injector, injection, request):
         injector.injected(injection, request)
-        injector.switch.kill("a test")
+        injector.kill("a test")
+        if is_armed_again:
+            injector.switch.arm("a test")
+            injector.refresh()
         return True
 
     monkeypatch.setattr("faultware.runtime.injector.Injector.act", act)
