@@ -85,6 +85,8 @@ class RedisStore:
         self._signal = local_signal()
         self.signal: Signal = self._signal
         self.flag = flag_of(self._signal)
+        # How often somebody had killed, by what was heard last.
+        self._kills = 0
         self._heard_at = -math.inf
         self.trouble = ""
         self._is_stopped = False
@@ -251,7 +253,7 @@ class RedisStore:
             self._unwritten, self._is_stopped = None, False
             raise
         is_written, _ = self._write(before.version, kills, after, is_kill=True)
-        self._unwritten, self._is_stopped = None, False
+        self._unwritten, self._is_stopped, self._kills = None, False, kills + 1
         if not is_written:
             return self.update(change)
         self._take(after)
@@ -271,7 +273,11 @@ class RedisStore:
                 snapshot = replace(self._read(fields[3]), version=version, killed=fields[1] != b"0")
                 if known.version == 0 and self._must_disarm(snapshot):
                     self._write(version, kills, self._killed(snapshot, SETTINGS, ""), is_kill=True)
+                elif self._has_lost_kill(snapshot, kills, known):
+                    self._kills = kills
+                    self._write(version, kills, self._killed(snapshot, STORE, FORGOTTEN), is_kill=True)
                 else:
+                    self._kills = kills
                     self._take(snapshot)
                     self._confirm(asked_at)
                     return snapshot, kills
@@ -297,6 +303,11 @@ class RedisStore:
         """Whoever says off wins, but not against those who serve already."""
         is_off = self._initial is not None and self._initial.killed
         return is_off and not found.killed and found.changed_at < self._started_at and not self.workers()
+
+    def _has_lost_kill(self, found: Snapshot, kills: int, known: Snapshot) -> bool:
+        """Whether the store went back behind a kill, and others who had not heard of it have written since."""
+        is_later_word = any(deed.action in ("kill", "arm") and deed.before >= known.version for deed in found.deeds)
+        return not found.killed and kills < self._kills and not is_later_word
 
     def _read(self, content: bytes | None) -> Snapshot:
         try:

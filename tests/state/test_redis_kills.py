@@ -6,7 +6,7 @@ import pytest
 
 from faultware.errors import StoreError
 from faultware.state import redis as module
-from faultware.state.store import KILLED
+from faultware.state.store import KILLED, Deed, noted
 from tests.state.test_stores import armed, changed, killed
 
 
@@ -88,3 +88,38 @@ def test_who_never_gets_a_turn_gives_up(open_redis, monkeypatch):
 
     with pytest.raises(StoreError, match="others have been writing for too long"):
         store.update(interrupted)
+
+
+def go_back(store, state):
+    """What a server does that ends before it has written down the last second."""
+    store.client().delete(store._keys[0])
+    store.client().hset(store._keys[0], mapping=state)
+
+
+def test_a_kill_that_the_server_forgot_is_not_undone_by_who_has_never_heard_of_it(open_redis):
+    store, other = open_redis(), open_redis()
+    store.read(), other.read()
+    state = store.client().hgetall(store._keys[0])
+    store.kill(killed)
+    go_back(store, state)
+    for _ in range(3):
+        other.update(changed)
+    store.ask()
+    assert store.signal[0] & KILLED
+    assert (other.read().killed, other.read().actor, other.read().version) == (True, module.STORE, 5)
+    store.update(armed)
+    other.ask()
+    store.ask()
+    assert not store.read().killed
+
+
+def test_who_armed_on_purpose_after_a_kill_was_forgotten_has_armed(open_redis):
+    store, other = open_redis(), open_redis()
+    store.read(), other.read()
+    state = store.client().hgetall(store._keys[0])
+    store.kill(killed)
+    go_back(store, state)
+    other.kill(killed)
+    other.update(lambda before: noted(armed(before), Deed(0.0, "me", "", "arm", "", 0)))
+    store.ask()
+    assert not store.read().killed
