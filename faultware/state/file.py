@@ -15,7 +15,7 @@ import mmap
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -233,10 +233,12 @@ class FileStore:
                 if time.monotonic() >= deadline:
                     raise StoreError(f"{self.url}: another process has been writing for too long")
                 time.sleep(0.001)
+        _turns.add(descriptor)
         try:
             yield
         finally:
-            # Not by closing alone: a process that was forked meanwhile has the lock open, too, and may keep it so.
+            _turns.discard(descriptor)
+            # Not by closing alone: a process that was forked meanwhile has had the lock open, too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
@@ -296,3 +298,18 @@ def _allot(descriptor: int, size: int) -> None:
             raise
     if size < _SIZE:
         os.ftruncate(descriptor, _SIZE)
+
+
+# The locks that this process holds.
+_turns: Final[set[int]] = set()
+
+
+def _after_fork() -> None:
+    """In a forked child: a turn is the parent's, and ends with it, also if it is killed in the middle of one."""
+    while _turns:
+        with suppress(OSError):
+            os.close(_turns.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -53,6 +54,16 @@ def fork_in_turn(directory: str) -> None:
     os.close(writing)
     os.waitpid(child, 0)
     print(store.read().reason)
+
+
+def die_in_turn(directory: str) -> None:
+    """Be killed in the middle of a turn in which a child was forked; that one lives until the standard input ends."""
+    with open_store(directory)._turn():
+        if os.fork() == 0:
+            sys.stdin.read()
+            os._exit(0)
+        print("mine", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def answer_bell(directory: str) -> None:

@@ -138,6 +138,13 @@ def test_a_child_that_was_forked_during_a_turn_does_not_keep_it(directory):
     assert run("fork_in_turn", directory) == ["written"]
 
 
+def test_a_child_that_was_forked_during_a_turn_does_not_keep_it_when_its_parent_is_killed(open_file, directory):
+    store = open_file()
+    with running("die_in_turn", directory) as (process, said):
+        process.wait(SECONDS)
+        assert (said, store.update(with_rules).rules) == ("mine", RULES)
+
+
 def test_a_second_worker_takes_over_what_is_there_and_not_what_it_would_begin_with(open_file, directory):
     open_file().update(with_rules)
     second = FileStore(directory, replace(INITIAL, version=99, killed=True, created_at=5.0))
