@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from contextvars import Token
 
-# Method and path of the request that was decided for.
 _decided: Final[ContextVar[tuple[str, str] | None]] = ContextVar("faultware_decided", default=None)
 
 
@@ -48,7 +47,6 @@ def leave(token: Token[tuple[str, str] | None]) -> None:
         _decided.reset(token)
 
 
-def is_decided(method: str, path: str) -> bool:
-    """Whether a request that arrives here is one that was decided for; its path may lack a mount prefix."""
-    outer = _decided.get()
-    return outer is not None and outer[0] == method and outer[1].endswith(path)
+def decided() -> tuple[str, str] | None:
+    """Method and path of the request around this one that was decided for, if there is one."""
+    return _decided.get()

@@ -96,5 +96,6 @@ def path_info(environ: WSGIEnvironment) -> str:
 
 
 def is_decided_outside(environ: WSGIEnvironment) -> bool:
-    """Whether an ASGI middleware around this application has decided for the request."""
-    return nesting.is_decided(environ["REQUEST_METHOD"], path_info(environ))
+    """Whether an ASGI middleware around this application has decided for the request; a mount takes its prefix off."""
+    outer = nesting.decided()
+    return outer is not None and outer[0] == environ["REQUEST_METHOD"] and outer[1].endswith(path_info(environ))
