@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 
@@ -11,12 +10,12 @@ import pytest
 
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
-from faultware.core.shaping.chain import Chain
-from faultware.core.shaping.effects import Raw, Start, Wait
+from faultware.core.shaping.effects import Raw
 from faultware.errors import InjectedDisconnect, SettingsError, StoreError
 from faultware.telemetry.events import FaultInjected
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.clocks import BACKENDS, LoopTime
+from tests.failing import Failing
 
 
 @pytest.fixture(params=BACKENDS)
@@ -176,43 +175,6 @@ def test_a_bug_in_making_what_shapes_a_request_lets_it_pass_and_is_counted(time,
     time.run(main)
 
 
-class Failing(Chain):
-    """Fails at one of its calls, and again when it is asked for what it holds, or not.
-
-    Args:
-        at: Which call of `start`, `feed` or `finish`, from 0.
-        again: Whether the release fails, too.
-        first: What comes of the start.
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, at, again, first, clock) -> None:
-        super().__init__([], clock)
-        self.at = at
-        self.again = again
-        self.first = first
-        self.calls = itertools.count()
-
-    def _taken(self, effects):
-        if next(self.calls) == self.at:
-            raise RuntimeError("a bug of ours")
-        yield from effects
-
-    def start(self, head):
-        return self._taken([Wait(self._clock() + 1), Start(head)] if self.first is None else self.first)
-
-    def feed(self, data):
-        return self._taken(super().feed(data))
-
-    def finish(self):
-        return self._taken(super().finish())
-
-    def release(self):
-        if self.again:
-            raise RuntimeError("another bug of ours")
-        return iter(())
-
-
 async def in_pieces(_scope, _receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for piece in (b"one ", b"two ", b"three"):
@@ -223,7 +185,7 @@ async def in_pieces(_scope, _receive, send):
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("at", range(6))
 def test_a_failure_in_what_shapes_a_response_is_counted_and_the_response_passes(time, monkeypatch, at, again):
-    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(at, again, None, given[-1]))
+    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(at, given[-1], again=again))
 
     async def main():
         app = wrapped(in_pieces, "/pay 100% throttle 1B/s as r", time)
@@ -240,7 +202,7 @@ def test_a_failure_in_what_shapes_a_response_is_counted_and_the_response_passes(
 
 def test_a_failure_behind_a_head_that_was_written_past_the_server_ends_the_connection(time, monkeypatch):
     raw = [Raw(b"HTTP/1.1 200 OK\r\n")]
-    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(1, False, raw, given[-1]))
+    monkeypatch.setattr("faultware.asgi.acting.shape", lambda *given: Failing(1, given[-1], first=raw))
 
     async def main():
         app = wrapped(in_pieces, "/pay 100% malformed_chunk as r", time)

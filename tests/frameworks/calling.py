@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -125,3 +126,18 @@ def ask_wsgi(
             answered.close()
     status, lines = started
     return int(status[:3]), text.decode(errors="replace"), {name.lower(): value for name, value in lines}
+
+
+def by_starlette(app):
+    """A WSGI application as an ASGI one, by Starlette."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions advise another package, which does the same
+        from starlette.middleware.wsgi import WSGIMiddleware
+    return WSGIMiddleware(app)
+
+
+def by_asgiref(app):
+    """The same by asgiref, as Django has it."""
+    from asgiref.wsgi import WsgiToAsgi
+
+    return WsgiToAsgi(app)

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import types
-import warnings
 
 import pytest
 from werkzeug.test import Client
 
 from faultware import asgi, wsgi
-from tests.frameworks.calling import ask_asgi
+from tests.frameworks.calling import ask_asgi, by_asgiref, by_starlette
 
 RULES = "/pay 100% response_headers x-outer=1; /missed 0% abort 503"
-
-
-def by_starlette(app):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer versions advise another package, which does the same
-        from starlette.middleware.wsgi import WSGIMiddleware
-    return WSGIMiddleware(app)
-
-
-def by_asgiref(app):
-    from asgiref.wsgi import WsgiToAsgi
-
-    return WsgiToAsgi(app)
 
 
 def hello(environ, start_response):

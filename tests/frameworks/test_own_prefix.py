@@ -10,7 +10,7 @@ import pytest
 
 from faultware.asgi import FaultMiddleware
 from tests.frameworks.applications import ASGI, PAYMENTS, WSGI
-from tests.frameworks.calling import ask_asgi
+from tests.frameworks.calling import ask_asgi, by_asgiref, by_starlette
 from tests.frameworks.spellings import SPELLINGS
 from tests.frameworks.test_path_oracle import BELOW_A_MOUNT
 
@@ -48,19 +48,6 @@ def test_no_spelling_escapes_an_application_with_a_prefix_of_its_own(make, root)
         if is_hit != ((status, text) == (200, PAYMENTS)):
             wrong[target] = f"{status} {text[:20]}, {'hit' if is_hit else 'missed'}"
     assert wrong == {}
-
-
-def by_starlette(app):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer versions advise another package, which does the same
-        from starlette.middleware.wsgi import WSGIMiddleware
-    return WSGIMiddleware(app)
-
-
-def by_asgiref(app):
-    from asgiref.wsgi import WsgiToAsgi
-
-    return WsgiToAsgi(app)
 
 
 @pytest.mark.parametrize("root", ["", "/api"])

@@ -59,6 +59,16 @@ def test_whoever_says_off_or_nothing_is_told_nothing(caplog, environ, options):
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("by", ["FAULTWARE_CONFIG_FILE", "config_file"])
+def test_whoever_says_off_in_a_file_is_told_nothing(caplog, tmp_path, by):
+    file = tmp_path / "faults.toml"
+    file.write_text("enabled = false", encoding="utf-8")
+    environ = {"FAULTWARE_RULES": "/payments 10% abort 503"}
+    given = {"environ": {**environ, by: str(file)}} if by.isupper() else {"environ": environ, by: str(file)}
+    assert build(given) is None
+    assert caplog.messages == []
+
+
 def test_whoever_says_off_wins():
     assert make({"FAULTWARE_ENABLED": "false"}) is None
     assert make({"FAULTWARE_ENABLED": "true"}, enabled=False) is None

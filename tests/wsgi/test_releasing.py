@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from faultware import Match, Rule
 from faultware.core import faults as kinds
 from faultware.core.faults import Bytes
-from faultware.core.shaping.chain import Chain
-from faultware.core.shaping.effects import Start, Wait
 from faultware.errors import InjectedDisconnect
 from faultware.runtime.wire import Wire
 from tests.clocks import EventTime
+from tests.failing import Failing
 from tests.wsgi.connections import connected, from_server, received
 from tests.wsgi.server import environment, serve, wrapped
 from tests.wsgi.test_holding import FakeSocket
@@ -200,45 +197,10 @@ def test_a_kill_and_a_departure_during_the_delay_in_front_leave_the_response_alo
     assert_nothing_is_left(app)
 
 
-class Failing(Chain):
-    """Fails at one of its calls, and again when it is asked for what it holds, or not.
-
-    Args:
-        at: Which call of `start`, `feed` or `finish`, from 0.
-        again: Whether the release fails, too.
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, at: int, again: bool, clock) -> None:
-        super().__init__([], clock)
-        self.at = at
-        self.again = again
-        self.calls = itertools.count()
-
-    def _taken(self, effects):
-        if next(self.calls) == self.at:
-            raise RuntimeError("a bug of ours")
-        yield from effects
-
-    def start(self, head):
-        return self._taken([Wait(self._clock() + 1), Start(head)])
-
-    def feed(self, data):
-        return self._taken(super().feed(data))
-
-    def finish(self):
-        return self._taken(super().finish())
-
-    def release(self):
-        if self.again:
-            raise RuntimeError("another bug of ours")
-        return iter(())
-
-
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("at", range(5))
 def test_a_failure_of_our_own_is_counted_and_the_response_passes(time, monkeypatch, at, again):
-    monkeypatch.setattr("faultware.wsgi.acting.shape", lambda *given: Failing(at, again, given[-1]))
+    monkeypatch.setattr("faultware.wsgi.acting.shape", lambda *given: Failing(at, given[-1], again=again))
     app = wrapped(by_generator, rules(throttle=kinds.Throttle(1)), time, lint=False)
     answer = serve(app, environment("/pay"), lint=False)
     lost = PIECES[at - 1] if 1 <= at <= 3 else b""
