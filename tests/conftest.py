@@ -1,4 +1,4 @@
-"""What holds for all tests: a clean environment, and Hypothesis without a clock."""
+"""What holds for all tests: a clean environment, no thread that acts by itself, Hypothesis without clock or chance."""
 
 from __future__ import annotations
 
@@ -7,17 +7,34 @@ import os
 import threading
 import weakref
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from faultware.runtime import injector
+from tests.runtime.kit import StillRefresher
 
 # A developer's own settings must not decide a test.
 for name in [name for name in os.environ if name.startswith(("FAULTWARE_", "PROMETHEUS_"))]:
     del os.environ[name]
 
-# A slow machine is no reason to fail. `HYPOTHESIS_PROFILE=thorough` looks further than the everyday run.
+# A slow machine is no reason to fail, and nor is a new example in an everyday run: whoever changes something else could
+# not know why. `HYPOTHESIS_PROFILE=thorough` looks further, at other examples each time.
 SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("everyday", max_examples=50, **SLOW_IS_FINE)
+settings.register_profile("everyday", max_examples=50, derandomize=True, **SLOW_IS_FINE)
 settings.register_profile("thorough", max_examples=1000, **SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+
+@pytest.fixture
+def refreshed():
+    """The services of this test have the thread that looks at the switch, as all have in production."""
+
+
+@pytest.fixture(autouse=True)
+def ticks_are_the_tests_own(request, monkeypatch):
+    """No thread of a service ticks beside a test that is not `refreshed`: what it sees would depend on who is first."""
+    if "refreshed" not in request.fixturenames:
+        monkeypatch.setattr(injector, "Refresher", StillRefresher)
 
 
 _stay = weakref.WeakSet()

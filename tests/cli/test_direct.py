@@ -32,7 +32,7 @@ def told(run, shop, monkeypatch):
 
 
 @pytest.fixture
-def reported(told):
+def reported(told, refreshed):
     """A service whose worker has served a request and reported."""
     return eventually(lambda: told("status")["workers"])
 

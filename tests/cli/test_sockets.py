@@ -22,7 +22,7 @@ def path(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def shop(path, request):
+def shop(path, request, refreshed):
     options = {"control_path": request.param} if hasattr(request, "param") else {}
     app = FaultMiddleware(
         application,

@@ -67,7 +67,7 @@ def extras():
 
 
 @pytest.fixture
-def shop(tmp_path):
+def shop(tmp_path, refreshed):
     directory, kill_file = tmp_path / "state", tmp_path / "no-faults"
     settings = {"enabled": True, "store": f"file:{directory}", "kill_file": kill_file, "control_token": TOKEN}
     server, thread = listening(FaultMiddleware(application, rules=RULES, environ={}, **settings))

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from faultware.runtime import build, injector
+from faultware.runtime import build
 from tests.conftest import let_threads_end
-from tests.runtime.kit import Heard, StillRefresher, Time
+from tests.runtime.kit import Heard, Time
 
 
 @pytest.fixture
@@ -24,12 +24,6 @@ def built_time(time, monkeypatch):
 @pytest.fixture
 def heard():
     return Heard()
-
-
-@pytest.fixture
-def still(monkeypatch):
-    """No thread: ticks are the test's."""
-    monkeypatch.setattr(injector, "Refresher", StillRefresher)
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from faultware.config.guardlines import read_guards
 from faultware.runtime.caps import Budgets, Caps
 from faultware.runtime.guard import Watch
 from tests.runtime.kit import Time, ask, make_injector
-
-pytestmark = pytest.mark.usefixtures("still")
 
 
 def service(**budgets):

@@ -19,8 +19,6 @@ from tests.runtime.kit import names
 
 PAY = "/pay 100% abort 503 as pay"
 
-pytestmark = pytest.mark.usefixtures("still")
-
 
 def make(environ=None, **options):
     given = {"enabled": True, "store": "memory:", "rules": PAY, "registry": CollectorRegistry(), **options}

@@ -15,9 +15,6 @@ KEY = "0123456789abcdef0123456789abcdef"
 OTHER_KEY = "fedcba9876543210fedcba9876543210"
 
 
-pytestmark = pytest.mark.usefixtures("still")
-
-
 @pytest.fixture
 def time(built_time):
     return built_time

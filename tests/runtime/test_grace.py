@@ -35,11 +35,6 @@ class FarStore(MemoryStore):
         return super().update(change)
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch):
-    monkeypatch.setattr("faultware.runtime.injector.Refresher", StillRefresher)
-
-
 @pytest.fixture
 def time():
     return Time()

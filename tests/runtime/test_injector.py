@@ -22,9 +22,6 @@ from tests.runtime.kit import (
     rules_of,
 )
 
-pytestmark = pytest.mark.usefixtures("still")
-
-
 # What a request sees.
 
 

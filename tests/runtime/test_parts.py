@@ -67,7 +67,7 @@ def test_the_refresher_ends_when_its_owner_is_garbage():
     assert not refresher._thread.is_alive()
 
 
-def test_the_thread_of_an_injector_sees_a_kill_file_and_ends_with_the_injector(tmp_path):
+def test_the_thread_of_an_injector_sees_a_kill_file_and_ends_with_the_injector(tmp_path, refreshed):
     injector = make_injector("/pay 100% abort 503 as pay", kill_file=tmp_path / "kill")
     eventually(partial(names, injector))
     released = threading.Event()

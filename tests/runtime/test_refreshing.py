@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from faultware.runtime.refresher import IDLE_SECONDS
 from faultware.state.file import FileStore
 from faultware.state.store import StoredRule
@@ -21,9 +19,6 @@ from tests.runtime.kit import (
     other_worker,
     rules_of,
 )
-
-pytestmark = pytest.mark.usefixtures("still")
-
 
 # A store that fails.
 

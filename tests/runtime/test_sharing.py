@@ -27,8 +27,6 @@ from tests.unmeasured import unmeasured
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("still")
-
 
 # Caps.
 

@@ -17,9 +17,6 @@ from tests.runtime.kit import BEGIN
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-pytestmark = pytest.mark.usefixtures("still")
-
-
 @pytest.fixture
 def time(built_time):
     return built_time

@@ -29,9 +29,6 @@ from tests.runtime.kit import (
     rules_of,
 )
 
-pytestmark = pytest.mark.usefixtures("still")
-
-
 # Held requests.
 
 
