@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.servers.harness import TETHERED, free_port
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 def binary() -> Path:
@@ -99,10 +99,21 @@ class RedisServer:
         return False
 
 
+def _started(directory: Path, options: tuple[str, ...], configuration: Path | None) -> RedisServer:
+    """The second port of a node may be taken before it is."""
+    for _ in range(2):
+        server = RedisServer(directory, *options, configuration=configuration)
+        try:
+            return server.start()
+        except AssertionError:
+            server.kill()
+    return RedisServer(directory, *options, configuration=configuration).start()
+
+
 @contextmanager
 def redis_server(directory: Path, *options: str, configuration: Path | None = None):
     """A server that is running."""
-    server = RedisServer(directory, *options, configuration=configuration).start()
+    server = _started(directory, options, configuration)
     try:
         yield server
     finally:

@@ -31,6 +31,8 @@ class Trial:
         headers: Of the request.
         body: Of the request.
         harms: Whether it acts on the whole process.
+        is_paced: Whether it is about how bytes are spread over time. Who is held up sees them all at once, so it is
+            tried more than once before it counts as wrong.
     """
 
     fault: str
@@ -41,6 +43,7 @@ class Trial:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     harms: bool = False
+    is_paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,8 @@ HTTP: Final = (
     ),
     Trial("replace_body", "replace_body gone", "200, the new body", lambda seen: _is_whole(seen, 200, b"gone")),
     Trial("corrupt", "corrupt 10%", "as many bytes, and others", _is_corrupt),
-    Trial("slice", "slice 512B pause=50ms", "the known answer in pieces", _is_pieces),
-    Trial("throttle", "throttle 8kB/s", "the known answer, over 0.5 s", _takes(0.4)),
+    Trial("slice", "slice 512B pause=50ms", "the known answer in pieces", _is_pieces, is_paced=True),
+    Trial("throttle", "throttle 8kB/s", "the known answer, over 0.5 s", _takes(0.4), is_paced=True),
     Trial(
         "throttle of requests",
         "throttle 8kB/s of=request",
@@ -173,12 +176,13 @@ HTTP: Final = (
         method="POST",
         body=BODY,
     ),
-    Trial("dribble", "dribble 400ms pieces=8", "the known answer, over 0.4 s", _takes(0.3)),
+    Trial("dribble", "dribble 400ms pieces=8", "the known answer, over 0.4 s", _takes(0.3), is_paced=True),
     Trial(
         "stall",
         "stall 1kB duration=300ms",
         "the known answer, with a pause of 0.3 s",
         lambda seen: _is_untouched(seen) and seen.longest_pause_seconds >= 0.3 - _SLACK,
+        is_paced=True,
     ),
     Trial("truncate", "truncate 1000B", "1000 body bytes, then FIN", _cut(1000, "FIN")),
     Trial("truncate by reset", "truncate 1000B by=reset", "1000 body bytes, then RST", _cut(1000, "RST")),
@@ -190,6 +194,7 @@ HTTP: Final = (
         "the known body, and its end 0.3 s later",
         _is_held_open,
         headers={ECHO: UNKNOWN_LENGTH},
+        is_paced=True,
     ),
     Trial("content_length", "content_length +10", "a length that is 10 too large, then FIN", _is_wrong_length),
     Trial("malformed_chunk", "malformed_chunk 1000B", "1000 body bytes, a bad chunk, FIN", _is_bad_chunk),

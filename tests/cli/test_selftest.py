@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_a_control_endpoint_on_an_address_of_its_own_has_no_self_test(ask, trial
     result = ask("selftest")
     assert (result.code, result.out) == (1, "")
     assert "there is no self-test here (it needs the control endpoint on the service's own address" in result.err
+
+
+@pytest.mark.parametrize(("hurried", "verdict"), [(0, "ok"), (2, "ok"), (3, "wrong")])
+def test_what_comes_in_pieces_and_is_seen_at_once_is_tried_three_times(ask, trials, monkeypatch, hurried, verdict):
+    trials("dribble")
+    seen, patient = [], trying.exchange
+
+    def exchange(*arguments):
+        seen.append(patient(*arguments))
+        return replace(seen[-1], arrivals=seen[-1].arrivals[-1:]) if len(seen) <= hurried else seen[-1]
+
+    monkeypatch.setattr(trying, "exchange", exchange)
+    assert rows(ask("selftest"))["dribble"] == verdict

@@ -36,8 +36,14 @@ def shop(path, request, refreshed):
         **options,
     )
     ask(app, "/other")
-    eventually(path.exists)
+    eventually(lambda: listens(path))
     return app
+
+
+def listens(path):
+    """The file is there a moment before anybody listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def test_a_service_is_killed_through_its_socket(run, shop, path):

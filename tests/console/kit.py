@@ -21,7 +21,7 @@ VIEWER = "a-token-that-may-only-look"
 RULES = "POST /payments 10% abort 503 as payments-503; GET /search 30% delay 200ms±50ms as search-slow"
 SETTINGS = {
     "FAULTWARE_RULES": RULES,
-    "FAULTWARE_ABORT_WHEN": "error_share > 5%; p99 > 2s; memory > 2048MiB",
+    "FAULTWARE_ABORT_WHEN": "error_share > 5%; p99 > 20s; memory > 2048MiB",
     "FAULTWARE_CONTROL_TOKENS": f"grafana:view:{VIEWER}",
 }
 WATCH = """

@@ -24,8 +24,13 @@ def test_one_click_kills_and_the_page_says_who_has_confirmed(desk):
     desk.page.click("#kill")
     desk.wait("#state", "Killed")
     assert desk.server.status()["state"] == "killed"
-    workers = len(desk.server.status()["workers"])
-    desk.wait("#confirmed", f"{workers} of {workers} worker")
+
+    def confirmed():
+        # One that has just served for the first time reports a little later.
+        workers = len(desk.server.status()["workers"])
+        return workers and f"{workers} of {workers} worker" in desk.text("#confirmed")
+
+    eventually(confirmed, "all have confirmed", pause=0.2)
     desk.wait("#audit-rows", "kill")
     desk.wait("#event-rows", "switch killed")
     assert desk.page.title().startswith("■ Killed")
@@ -45,7 +50,7 @@ def test_arming_counts_down_to_its_end(desk):
     desk.page.select_option("#arm-for", "5m")
     desk.page.click("#arm-button")
     desk.wait("#state", "Armed")
-    desk.wait("#countdown", "4:5")
+    desk.wait("#countdown", "4:")
     status = desk.server.status()
     assert (status["state"], round(status["armed_until"] - status["since"])) == ("armed", 300)
 
@@ -207,7 +212,7 @@ def test_who_may_only_look_sees_everything_and_changes_nothing(desk, running, se
     with seat(running, server) as looking:
         looking.open(VIEWER)
         looking.wait("#rule-rows", "payments-503")
-        looking.wait("#guard-rows", "p99 > 2s")
+        looking.wait("#guard-rows", "p99 > 20s")
         looking.wait("#worker-rows", "armed")
         for selector in ("#kill", "#arm-button", "#save", "button[aria-label='Delete search-slow']"):
             assert looking.page.get_attribute(selector, "aria-disabled") == "true"

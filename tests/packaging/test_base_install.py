@@ -94,7 +94,7 @@ def run(extras):
             env={**environment, "FAULTWARE_CONTROL_TOKEN": TOKEN},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 # Long enough for a machine that does something else at the same time: tests wait for conditions, not for times.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 15.0
+# How long a server keeps a connection on which nothing happens: a machine that stands still is no reason to end it.
+KEPT = str(int(PATIENCE_SECONDS))
 # For a fault that only what is tested can end: far longer than anybody waits.
 ENDLESS = {"FAULTWARE_MAX_DELAY": "10m"}
 # Runs a program that is asked to stop when this process ends, however it ends (prctl(2), Linux).
@@ -49,11 +51,12 @@ def _python(*words: str) -> list[str]:
 
 
 def _uvicorn(app: str, port: int, *more: str) -> list[str]:
-    return [*_python("uvicorn", app, "--port", str(port), "--no-access-log", "--log-level", "warning"), *more]
+    words = ("--port", str(port), "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", KEPT)
+    return [*_python("uvicorn", app, *words), *more]
 
 
 def _hypercorn(app: str, port: int, *more: str) -> list[str]:
-    return [*_python("hypercorn", "--bind", f"127.0.0.1:{port}", *more), app]
+    return [*_python("hypercorn", "--bind", f"127.0.0.1:{port}", "--keep-alive", KEPT, *more), app]
 
 
 def _granian(app: str, port: int, *more: str) -> list[str]:
@@ -61,8 +64,8 @@ def _granian(app: str, port: int, *more: str) -> list[str]:
 
 
 def _gunicorn(app: str, port: int, *more: str) -> list[str]:
-    words = ("gunicorn", "--bind", f"127.0.0.1:{port}", "--graceful-timeout", "5", "--log-level", "warning", *more)
-    return [*_python(*words), app]
+    words = ("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "5", "--keep-alive", KEPT, "--log-level", "warning")
+    return [*_python("gunicorn", *words), *more, app]
 
 
 def _waitress(app: str, port: int, *more: str) -> list[str]:
@@ -108,7 +111,8 @@ class Kind:
 SERVERS = {
     "uvicorn": Kind("asgi", _uvicorn, ("--http", "httptools", "--loop", "uvloop")),
     "uvicorn-h11": Kind("asgi", _uvicorn, ("--http", "h11", "--loop", "asyncio")),
-    "uvicorn-4": Kind("asgi", _uvicorn, ("--workers", "4")),
+    # It replaces a worker that has not answered in time.
+    "uvicorn-4": Kind("asgi", _uvicorn, ("--workers", "4", "--timeout-worker-healthcheck", KEPT)),
     "hypercorn": Kind("asgi", _hypercorn),
     "hypercorn-trio": Kind("asgi", _hypercorn, ("--worker-class", "trio")),
     "granian": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws")),

@@ -33,6 +33,10 @@ def killed(server):
     return status if status["state"] == "killed" and status["by"] != "settings" else None
 
 
+def killings(server):
+    return [event for event in server.control("GET", "events").json()["events"] if event["type"] == "switch_killed"]
+
+
 def test_a_loop_that_is_blocked_trips_its_guard():
     settings = {
         "FAULTWARE_RULES": "/block 100% block 3s as stuck",
@@ -40,19 +44,17 @@ def test_a_loop_that_is_blocked_trips_its_guard():
         "FAULTWARE_ALLOW_INSTANCE_FAULTS": "true",
     }
     with serve("uvicorn", settings) as server:
-        assert server.status()["state"] == "armed"
         server.get("/block")
         status = eventually(lambda: killed(server), "the switch is killed")
         assert status["reason"].startswith("lag > 1s: ")
 
-        # It is seen wherever somebody may look.
-        killing = [
-            event for event in server.control("GET", "events").json()["events"] if event["type"] == "switch_killed"
-        ]
+        # It is seen wherever somebody may look. First it kills, and then it tells of it.
+        killing = eventually(lambda: killings(server), "an event")
         assert [(event["actor"], event["reason"]) for event in killing] == [("guard", status["reason"])]
         assert server.control("GET", "audit").json()["entries"][-1]["actor"] == "guard"
         assert 'faultware_guard_trips_total{guard="lag"} 1.0' in server.control("GET", "metrics").body.decode()
-        assert f'killed actor=guard reason="{status["reason"]}"' in server.log
+        line = f'killed actor=guard reason="{status["reason"]}"'
+        eventually(lambda: line in server.log, "a line in the log")
         # And it stays so, though the loop is not late any more.
         assert server.get("/block").status == 200
         assert server.status()["state"] == "killed"

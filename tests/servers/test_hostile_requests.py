@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.servers.harness import TOKEN, eventually, free_port, serve
+from tests.servers.harness import PATIENCE_SECONDS, TOKEN, eventually, free_port, serve
 
 pytestmark = pytest.mark.server
 
@@ -60,7 +60,7 @@ SPELT = [
 ]
 
 
-def exchange(server, kind, data, *, patience=10.0, stays=False):
+def exchange(server, kind, data, *, patience=PATIENCE_SECONDS, stays=False):
     """Everything a server says to some bytes behind which nothing follows, unless somebody waits for the answer."""
     said = b""
     with socket.create_connection(("127.0.0.1", server.port), patience) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def test_a_kill_file_reaches_every_worker_and_latches_in_every_one(kind, tmp_pat
 @pytest.mark.parametrize("where", ["url", "store"])
 def test_who_has_not_confirmed_a_kill_is_named_and_has_when_it_goes_on(where, tmp_path):
     """A worker that is stopped, as a debugger does it, while the others serve."""
-    with serve("gunicorn-4", {**TINY, "FAULTWARE_STORE": f"file:{tmp_path / 'state'}"}) as server:
+    settings = {**TINY, "FAULTWARE_STORE": f"file:{tmp_path / 'state'}"}
+    with serve("gunicorn-4", settings, "--timeout", "300") as server:
         pids = {int(reply.headers["x-pid"]) for reply in ask_every_worker(server, 4)}
         eventually(lambda: len(server.status()["workers"]) == 4, "four workers have reported")
         frozen = (pids - {server.status()["worker"]["pid"]}).pop()
@@ -67,15 +69,19 @@ def test_who_has_not_confirmed_a_kill_is_named_and_has_when_it_goes_on(where, tm
         def kill(*words):
             command = [sys.executable, "-m", "faultware", "kill", f"--{where}", place, "--json", "--wait", *words]
             settings = environment({"FAULTWARE_CONTROL_TOKEN": TOKEN})
-            return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60)
+            return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=300)
+
+        def kill_soon():
+            """Kill, and wait for a second; who is named after it."""
+            done = kill("1")
+            assert done.returncode == 4, done
+            assert json.loads(done.stdout)["state"] == "killed"
+            return {int(pid) for pid in re.findall(r" (\d+) \(", done.stderr)}
 
         os.kill(frozen, signal.SIGSTOP)
         try:
-            done = kill("1")
-            assert done.returncode == 4, done
-            assert f" {frozen} (" in done.stderr
-            assert not [pid for pid in pids - {frozen} if str(pid) in done.stderr], done.stderr
-            assert json.loads(done.stdout)["state"] == "killed"
+            # A second may not be enough for the others on a machine that is busy.
+            eventually(lambda: kill_soon() == {frozen}, "the others have confirmed")
         finally:
             os.kill(frozen, signal.SIGCONT)
         done = kill("30")
@@ -91,7 +97,10 @@ def test_a_worker_that_is_born_after_the_kill_obeys_it():
             os.kill(int(pid), signal.SIGTERM)
 
         def newcomers() -> list:
-            return [reply for reply in ask_every_worker(server, 1) if reply.headers["x-pid"] not in old]
+            try:
+                return [reply for reply in ask_every_worker(server, 1) if reply.headers["x-pid"] not in old]
+            except (OSError, http.client.HTTPException):  # from one that is just ending
+                return []
 
         assert {reply.mark for reply in eventually(newcomers, "a new worker")} == {""}
 
@@ -144,12 +153,14 @@ def test_metrics_of_four_workers_add_up_in_prometheus_multiprocess_mode(tmp_path
             pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
             return {name: float(value) for name, _, value in pairs}
 
-        name = 'faultware_faults_injected_total{fault="delay",rule="tiny"}'
-        # The worker that is scraped flushes at once, the others about once a second.
-        eventually(lambda: scraped().get(name, 0) >= count, f"{count} delays in the metrics")
+        names = (
+            'faultware_faults_injected_total{fault="delay",rule="tiny"}',
+            'faultware_rule_matches_total{rule="tiny"}',
+            'faultware_injected_delay_seconds_count{rule="tiny"}',
+        )
+        # The worker that is scraped flushes at once, the others about once a second, and one number after the other.
+        eventually(lambda: all(scraped().get(name, 0) >= count for name in names), f"{count} delays in the metrics")
         metrics = scraped()
-        assert metrics[name] == count
-        assert metrics['faultware_rule_matches_total{rule="tiny"}'] == count
-        assert metrics['faultware_injected_delay_seconds_count{rule="tiny"}'] == count
+        assert [metrics[name] for name in names] == [count] * 3
         assert metrics["faultware_armed"] == 1
         assert metrics["faultware_rules"] == 1

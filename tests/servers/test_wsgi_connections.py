@@ -63,12 +63,12 @@ def server(request):
 def exchange(server: Server, path: str, body: bytes = b"", **headers: str) -> tuple[bytes, str]:
     """Everything that comes back on a connection of its own, and how that ends: `fin` or `reset`."""
     with server.connect() as connection:
-        connection.sendall(request("POST" if body else "GET", path, body, connection="close", **headers))
         received = bytearray()
         try:
+            connection.sendall(request("POST" if body else "GET", path, body, connection="close", **headers))
             while data := connection.recv(65536):
                 received += data
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):  # also in the middle of what is sent
             return bytes(received), "reset"
         return bytes(received), "fin"
 
@@ -202,14 +202,14 @@ def test_no_descriptor_is_left_and_every_body_is_closed_once(server):
 
 def throttled(ask):
     """What is answered, for which two megabytes crossed at four a second: a busy machine may need several tries."""
-    for _ in range(5):
+    for _ in range(10):
         began = time.monotonic()
         answered = ask()
         took = time.monotonic() - began
         assert took >= 0.45
-        if took <= 2.0:
+        if took <= 3.0:
             return answered
-    pytest.fail("it was slower than that five times")
+    pytest.fail("it was slower than that ten times")
 
 
 def test_a_throttled_response_and_a_throttled_upload_keep_their_rate(server):

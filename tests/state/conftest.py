@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from faultware.config.storeurl import read_redis_url
+from faultware.state import file, redis
 from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
 from faultware.state.redis import RedisStore
@@ -17,6 +18,15 @@ INITIAL = Snapshot(1, killed=False, created_at=1000.0, changed_at=1000.0, actor=
 _names = itertools.count()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _patience():
+    """On a machine that stands still for seconds, who waits for a turn is to get it all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (file, redis):
+            patch.setattr(module, "_PATIENCE_SECONDS", 60.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory):
     """A server for all tests that do not stop it; each has a state of its own in it."""
@@ -27,7 +37,7 @@ def shared_redis(tmp_path_factory):
 @pytest.fixture
 def redis_url(shared_redis):
     """A state that nobody has used."""
-    return read_redis_url(shared_redis.url(f"test-{next(_names)}"))
+    return read_redis_url(shared_redis.url(f"test-{next(_names)}", timeout="10s"))
 
 
 @pytest.fixture

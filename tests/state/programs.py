@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from faultware.state import file
 from faultware.state.file import FileStore
 from faultware.state.roster import Roster
 from faultware.state.service import embedded_directory, root_process
@@ -23,7 +24,8 @@ def open_store(directory: str) -> FileStore:
 
 
 def count(directory: str, times: str) -> None:
-    """Add 1 to the number in `reason`, again and again."""
+    """Add 1 to the number in `reason`, again and again, however long a turn has to be waited for."""
+    file._PATIENCE_SECONDS = 60.0
     store = open_store(directory)
     for _ in range(int(times)):
         store.update(lambda before: replace(before, reason=str(int(before.reason or 0) + 1)))

@@ -19,7 +19,7 @@ from faultware.state.redis import RedisStore
 from faultware.state.store import KILLED, Snapshot, StoredRule, version_of, word
 from tests.redis_server import redis_server
 from tests.state.conftest import INITIAL
-from tests.state.test_stores import armed, changed, eventually, killed
+from tests.state.test_stores import armed, changed, eventually, killed, own_threads
 
 RULES = (StoredRule({"name": "pay"}, 5000.0),)
 
@@ -41,13 +41,17 @@ def quick(monkeypatch):
     monkeypatch.setattr(redisthreads, "RETRY_SECONDS", 0.02)
 
 
-def opened(server, initial=INITIAL, **how):
-    return RedisStore(read_redis_url(server.url(timeout="100ms")), initial, **how)
+# For a server that is frozen; any other may be slow.
+SHORT = "100ms"
 
 
-def serving(server, **how):
+def opened(server, timeout="10s"):
+    return RedisStore(read_redis_url(server.url(timeout=timeout)), INITIAL)
+
+
+def serving(server, timeout="10s"):
     """A process that serves, and has heard of the state."""
-    store, woken = opened(server, **how), threading.Event()
+    store, woken = opened(server, timeout), threading.Event()
     store.begin(woken.set)
     eventually(lambda: store.known().version and math.isfinite(store.age_seconds))
     return store
@@ -82,8 +86,9 @@ def test_a_process_that_began_without_a_store_finds_it_later(server):
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
 def test_while_it_does_not_answer_nothing_is_changed_and_the_state_grows_old(server, how):
-    store = serving(server)
-    store.update(ruled)
+    store = serving(server, SHORT)
+    opened(server).update(ruled)
+    eventually(lambda: store.known().rules == RULES)
     getattr(server, how)()
     eventually(lambda: store.trouble)
     before = store.age_seconds
@@ -96,20 +101,20 @@ def test_while_it_does_not_answer_nothing_is_changed_and_the_state_grows_old(ser
 
 
 def test_what_was_frozen_goes_on_as_before(server):
-    store = serving(server)
-    store.update(ruled)
+    store, other = serving(server, SHORT), opened(server)
+    other.update(ruled)
+    eventually(lambda: store.known().rules == RULES)
     server.pause()
     eventually(lambda: store.trouble)
     server.resume()
     eventually(lambda: not store.trouble)
-    assert not store.read().killed
+    assert not other.read().killed
     assert store.known().rules == RULES
-    other = opened(server)
     eventually(lambda: other.update(changed).version == version_of(store.signal[0]))
 
 
 def test_a_kill_that_it_cannot_be_told_holds_here_and_is_told_later(server):
-    store = serving(server)
+    store = serving(server, SHORT)
     server.pause()
     eventually(lambda: store.trouble)
     with pytest.raises(StoreError):
@@ -273,12 +278,13 @@ def test_reports_that_are_none_are_forgotten(open_redis):
 
 
 def test_threads_end_with_their_store(open_redis, redis_url):
+    threads = own_threads("faultware-redis")
     store = RedisStore(redis_url, INITIAL)
     store.begin(lambda: None)
-    assert sum(thread.name.startswith("faultware-redis") for thread in threading.enumerate()) >= 2
+    assert threads() == 2
     del store
     gc.collect()
-    eventually(lambda: not any(thread.name.startswith("faultware-redis") for thread in threading.enumerate()))
+    eventually(lambda: not threads())
 
 
 def test_whatever_goes_wrong_in_the_thread_it_lives_on(server, monkeypatch):

@@ -17,7 +17,8 @@ from tests.state.test_stores import armed, changed, eventually, killed
 
 SLOTS = 16384
 NAME = "shop"
-FAST = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--cluster-node-timeout", "1000")
+# A node that stands still for a while, with its machine, is not to be replaced.
+FAST = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--cluster-node-timeout", "8000")
 
 
 class Cluster:
@@ -52,7 +53,7 @@ class Cluster:
 
     def url(self, *nodes):
         hosts = ",".join(node.host for node in nodes)
-        return read_redis_url(f"redis+cluster://{hosts}?name={NAME}&timeout=300ms")
+        return read_redis_url(f"redis+cluster://{hosts}?name={NAME}&timeout=5s")
 
 
 @pytest.fixture

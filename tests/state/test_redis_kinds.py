@@ -24,7 +24,7 @@ from tests.state.test_stores import armed, changed, eventually, killed
 
 
 def opened(url):
-    return RedisStore(read_redis_url(url), INITIAL)
+    return RedisStore(read_redis_url(f"{url}{'&' if '?' in url else '?'}timeout=10s"), INITIAL)
 
 
 def try_everything(url):
@@ -100,11 +100,12 @@ def test_a_replica_takes_over_and_what_was_killed_stays_so(tmp_path):
         configuration = tmp_path / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor main 127.0.0.1 {main.port} 1\n"
-            "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n"
+            # Not on a machine that stands still for a moment; after two seconds of that it does nothing for thirty.
+            "sentinel down-after-milliseconds main 2500\nsentinel failover-timeout main 1000\n"
         )
         with redis_server(tmp_path, "--sentinel", configuration=configuration) as sentinel:
             eventually(lambda: b"slaves=1" in say(sentinel, "INFO sentinel"))
-            store, woken = opened(f"redis+sentinel://{sentinel.host}/main?timeout=200ms"), threading.Event()
+            store, woken = opened(f"redis+sentinel://{sentinel.host}/main"), threading.Event()
             store.begin(woken.set)
             eventually(lambda: store.known().version)
             store.kill(killed)

@@ -12,7 +12,7 @@ import pytest
 from faultware.state import roster as module
 from faultware.state.roster import Roster
 from tests.state.processes import running
-from tests.state.test_stores import SECONDS, eventually
+from tests.state.test_stores import SECONDS, eventually, own_threads
 
 
 @pytest.fixture
@@ -121,13 +121,14 @@ def test_a_bell_that_was_rung_often_and_not_heard_holds_up_nobody(place):
 
 
 def test_who_ends_takes_leave(place):
+    threads = own_threads("faultware-bell")
     roster, _ = joined(place)
     roster.report(1, killed=False, switched_at=1.0)
     assert len(list(place.iterdir())) == 2
     del roster
     gc.collect()
     assert list(place.iterdir()) == []
-    eventually(lambda: not any(thread.name == "faultware-bell" for thread in threading.enumerate()))
+    eventually(lambda: not threads())
 
 
 def test_a_fork_does_not_take_leave_for_its_parent(place):

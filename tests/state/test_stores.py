@@ -15,7 +15,7 @@ from faultware.state.file import FileStore
 from faultware.state.redis import RedisStore
 from faultware.state.store import KILLED, Snapshot, StoredRule, version_of, word
 
-SECONDS = 30
+SECONDS = 120
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: (
@@ -102,6 +102,12 @@ def eventually(holds):
             return result
         pause.wait(0.005)
     raise AssertionError("it did not come about")
+
+
+def own_threads(name):
+    """Tells how many threads of this name there are that were not there at first; other tests may leave some."""
+    before = set(threading.enumerate())
+    return lambda: sum(thread.name.startswith(name) and thread not in before for thread in threading.enumerate())
 
 
 def signal(store):

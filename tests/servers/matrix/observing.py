@@ -16,6 +16,8 @@ from tests.servers.matrix.columns import FALLBACK_STATUS, ROWS, SERVERS, STREAMS
 from tests.servers.matrix.streams import Pair
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from faultware.cli.watching import Seen
 
 CLIENTS = {"httpx2": clients.httpx, "requests": clients.requests_, "curl": clients.curl}
@@ -23,20 +25,22 @@ CLIENTS = {"httpx2": clients.httpx, "requests": clients.requests_, "curl": clien
 PATIENCE_SECONDS = 10.0
 AT_ONCE = 4
 AS_EXPECTED = "✓ "
+FAULTS = frozenset(row.fault for row in ROWS)
 
 # By the name of a client, `raw` among them.
 Cells = dict[str, str]
 
 
-def observe(label: str) -> dict[str, Cells]:
+def observe(label: str, only: Container[str] = FAULTS) -> dict[str, Cells]:
     """What every fault looks like under one server.
 
     Args:
         label: One of `SERVERS`.
+        only: These faults.
     """
     column = SERVERS[label]
     protocol = KINDS[column.kind].protocol
-    rows = [row for row in ROWS if _is_asked(row, protocol, column.version)]
+    rows = [row for row in ROWS if row.fault in only and _is_asked(row, protocol, column.version)]
     settings = {"FAULTWARE_RULES": "; ".join(row.rule for row in rows)}
     with serve(column.kind, settings, *column.options, app=f"tests.servers.matrix.{protocol}_app:app") as server:
         told = server.control("GET", "capabilities").json()["faults"]

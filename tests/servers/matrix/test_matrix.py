@@ -22,4 +22,10 @@ def test_every_server_was_looked_at():
 @pytest.mark.matrix
 @pytest.mark.parametrize("label", SERVERS)
 def test_every_fault_still_looks_as_the_page_says(label):
-    assert observe(label) == load()[label], AGAIN
+    expected, seen = load()[label], observe(label)
+    for _ in range(2):
+        # Who is held up sees at once what came in pieces, and runs out of patience: that needs a second look.
+        strange = {fault for fault in expected if seen.get(fault) != expected[fault]}
+        if strange:
+            seen |= observe(label, strange)
+    assert seen == expected, AGAIN
