@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.asgi.transport import GranianStream, HypercornStream, InProcess, SocketLine
+from faultware.asgi.unwrapping import innermost
 from faultware.runtime.wire import adopt, find, is_proxied
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def line_of(
         None: it cannot, or it is not certain which one it is.
     """
     try:
-        return _line(injector.hang_seconds(None), request, scope, receive, send, feed, given or send)
+        return _line(injector.hang_seconds(None), request, scope, receive, send, feed, innermost(given or send))
     except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
         injector.failed("act", error)
         return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from faultware.asgi.unwrapping import innermost
+
 if TYPE_CHECKING:
     from starlette.types import Message, Send
 
@@ -19,7 +21,7 @@ async def relieve(send: Send) -> None:
     Args:
         send: The server's own, for a request of HTTP/2.
     """
-    stream: Any = getattr(send, "__self__", None)
+    stream: Any = getattr(innermost(send), "__self__", None)
     protocol: Any = getattr(getattr(stream, "send", None), "__self__", None)
     put = getattr(stream, "app_put", None)
     buffers = getattr(protocol, "stream_buffers", None)

@@ -158,8 +158,17 @@ def test_a_throttled_response_ends_when_its_client_leaves(server):
     eventually(lambda: server.status()["active_faults"] == 0, "the client's leaving is noticed")
 
 
-@pytest.mark.parametrize("kind", ["hypercorn", "hypercorn-trio", "granian"])
-def test_on_http_2_a_stream_is_reset_and_its_neighbours_are_untouched(kind):
+@pytest.mark.parametrize(
+    ("kind", "app"),
+    [
+        ("hypercorn", "streams"),
+        ("hypercorn-trio", "streams"),
+        ("granian", "streams"),
+        ("hypercorn", "streams_inside"),
+        ("granian", "streams_inside"),
+    ],
+)
+def test_on_http_2_a_stream_is_reset_and_its_neighbours_are_untouched(kind, app):
     cancel = {"stream_reset": {"code": 8}, "fallback": {"status": 504}}
     settings = rules(
         stream={"stream_reset": {}},
@@ -168,7 +177,7 @@ def test_on_http_2_a_stream_is_reset_and_its_neighbours_are_untouched(kind):
         cut={"truncate": {"at": f"{CUT}B", "by": "reset"}},
     )
     is_hypercorn = kind != "granian"
-    with serve(kind, settings, app="tests.servers.streams:app") as server, server.connect() as connection:
+    with serve(kind, settings, app=f"tests.servers.{app}:app") as server, server.connect() as connection:
         client = Http2(connection)
         names = ("stream", "innocent", "cancel", "innocent", "reset", "cut")
         streams = [client.ask(f"/sized/{name}/{SIZE}") for name in names]
