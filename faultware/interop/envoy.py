@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from faultware.config.mistakes import shown
-from faultware.interop.envoyfilter import FILTER_FIELDS, FILTER_TYPE, Context, Filter, Shadow, read_filter
+from faultware.interop.envoyfilter import (
+    FILTER_FIELDS,
+    FILTER_NAME,
+    FILTER_NAMES,
+    FILTER_TYPE,
+    MANAGER_TYPE,
+    Context,
+    Filter,
+    Shadow,
+    read_filter,
+)
 from faultware.interop.envoyroutes import Slot, Table, acting, all_of, pick, unpacked
 from faultware.interop.envoyunread import tell_unread
 from faultware.interop.making import name_of, rules_of_slots, unique
@@ -25,10 +35,6 @@ if TYPE_CHECKING:
     from faultware.interop.runtime import Runtime
     from faultware.interop.tree import Node
 
-FILTER_NAME: Final = "envoy.filters.http.fault"
-_MANAGER: Final = (
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-)
 _BOOTSTRAP: Final = ("static_resources", "dynamic_resources", "layered_runtime", "admin", "node")
 _GROUP: Final = "routes"
 # What a connection manager may do to a request before its filters see it, or to their answer; and what does nothing.
@@ -80,10 +86,13 @@ def import_envoy(root: Node, *, runtime: Runtime | None = None, cluster: str = "
     keys = {**_layers(root), **(runtime or {})}
     reader = _Reader(Context(remarks, keys, cluster), listener)
     rules = unique(reader.rules(root))
-    tell_unread(root, reader.context, reader.names)
+    unread = tell_unread(root, reader.context, reader.names)
     remarks.check()
     if not reader.found:
-        raise root.wrong("there is no fault filter here", _WANTED)
+        where, what = (
+            (unread[0], "a fault filter is not read here") if unread else (root, "there is no fault filter here")
+        )
+        raise where.wrong(what, _WANTED)
     settings = reader.settings()
     return Imported("envoy", rules, remarks.all(), settings)
 
@@ -278,7 +287,7 @@ def _managers(chain: Node) -> Iterator[Node]:
         config = pick(entry, "typed_config")
         if config is not None:
             kind, value = unpacked(config)
-            if kind == _MANAGER:
+            if kind == MANAGER_TYPE:
                 yield value
 
 
@@ -287,7 +296,7 @@ def _is_fault(entry: Node) -> bool:
     if config is None:
         named, found = entry.get("name"), pick(entry, "config_discovery")
         kinds = () if found is None else all_of(found, "type_urls")
-        return (named is not None and named.text == FILTER_NAME) or any(kind.text == FILTER_TYPE for kind in kinds)
+        return (named is not None and named.text in FILTER_NAMES) or any(kind.text == FILTER_TYPE for kind in kinds)
     return unpacked(config)[0] == FILTER_TYPE
 
 

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from faultware.interop.tree import Node
 
 FILTER_TYPE: Final = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
+FILTER_NAME: Final = "envoy.filters.http.fault"
+# The one it has by default, and the one it had once.
+FILTER_NAMES: Final = (FILTER_NAME, "envoy.fault")
+MANAGER_TYPE: Final = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
 _CALLER: Final = "x-envoy-downstream-service-cluster"
 # Keys for one caller alone, by what it says of itself.
 _OF_CALLER: Final = re.compile(r"fault\.http\.(.+)\.(?:abort|delay)\.[a-z_]+", re.ASCII)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from faultware.interop.envoyfilter import FILTER_TYPE, Context, Shadow, read_filter
+from faultware.config.mistakes import shown
+from faultware.interop.envoyfilter import FILTER_TYPE, MANAGER_TYPE, Context, Shadow, read_filter
 from faultware.interop.envoyroutes import pick, unpacked
 from faultware.interop.remarks import Remarks
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
     from faultware.interop.tree import Node
 
+# Types that Envoy knows no more, or never knew, and stops its start at: by a part of their names, what they should be.
+_UNKNOWN: Final = {".http.fault.": FILTER_TYPE, ".http_connection_manager.v2.": MANAGER_TYPE}
 _ELSEWHERE: Final = Shadow("only the fault filters of a chain and of its routes are read", is_loss=True)
 
 
-def tell_unread(root: Node, context: Context, names: Collection[str]) -> None:
-    """Tell of each fault filter that was not read.
+def tell_unread(root: Node, context: Context, names: Collection[str]) -> tuple[Node, ...]:
+    """Tell of each fault filter that was not read, and give back where they stand.
 
     Args:
         root: The document.
@@ -31,8 +34,11 @@ def tell_unread(root: Node, context: Context, names: Collection[str]) -> None:
     Raises:
         RuleError: Envoy would refuse one of them.
     """
+    with context.remarks.gathering():
+        _refuse_unknown(root)
     aside = replace(context, remarks=Remarks())
-    for node, value, key in list(_unread(root, context, "")):
+    unread = list(_unread(root, context, ""))
+    for node, value, key in unread:
         with context.remarks.gathering():
             read_filter(value, aside)
             shadow = _shadow(node, context)
@@ -43,6 +49,17 @@ def tell_unread(root: Node, context: Context, names: Collection[str]) -> None:
                 context.remarks.lost(node, shadow.reason)
             else:
                 context.remarks.note(node, shadow.reason)
+    return tuple(node for node, _, _ in unread)
+
+
+def _refuse_unknown(node: Node) -> None:
+    """What is meant as a fault filter and stops the start of Envoy: it may be one of the v2 API, which is gone."""
+    kind = _type(node)
+    for part, right in _UNKNOWN.items():
+        if part in kind and kind != right:
+            raise node.wrong(f"{shown(kind.rpartition('/')[2])} is no type that Envoy knows", f"'@type': {right}")
+    for below in (*node.fields.values(), *node.items):
+        _refuse_unknown(below)
 
 
 def _shadow(node: Node, context: Context) -> Shadow | None:

@@ -70,9 +70,12 @@ def import_istio(documents: Sequence[Node], caller: Caller) -> Imported:
     remarks = Remarks()
     services = [node for root in documents for node in _services(root, remarks)]
     if not services:
-        raise documents[0].wrong(f"there is no {_KIND} here", f"apiVersion: {_API}v1, kind: {_KIND}")
+        lost = next((remark.reason for remark in remarks.all() if remark.is_loss), None)
+        hint = lost or f"apiVersion: {_API}v1, kind: {_KIND}"
+        raise documents[0].wrong(f"there is no {_KIND} here", hint)
     reader = _Reader(remarks, caller)
-    specs = [_Service(node, _spec(node)) for node in services]
+    read = [_Service(node, _spec(node)) for node in services]
+    specs = [service for service in read if not reader.is_delegate(service)]
     rules = reader.rules([service for service in specs if reader.concerns(service.spec)])
     remarks.check()
     return Imported("istio", unique(rules), remarks.all())
@@ -100,7 +103,8 @@ def _spec(node: Node) -> dict[str, Node]:
     if spec is None:
         raise node.wrong("spec is missing")
     given = fields(spec, "spec", _SPEC)
-    if "hosts" not in given or not items(given["hosts"]):
+    is_delegate = "http" in given and items(given["http"]) and not {"gateways", "tls", "tcp"} & given.keys()
+    if not ("hosts" in given and items(given["hosts"])) and not is_delegate:
         raise spec.wrong("hosts is missing", "the names the routes are for")
     return given
 
@@ -174,6 +178,17 @@ class _Reader:
         yield from slots
         if not slots or slots[-1].terms != scope:
             yield Slot(scope, None)
+
+    def is_delegate(self, service: _Service) -> bool:
+        """Whether its routes are for what another one hands to it; their faults are checked nevertheless."""
+        if "hosts" in service.spec and items(service.spec["hosts"]):
+            return False
+        for route in items(service.spec["http"]):
+            with self.remarks.gathering():
+                self._filter(fields(route, "route", ("name", "match", "fault", *_ROUTING)))
+        reason = "it has no hosts: it is for what another VirtualService delegates to it, which is not known here"
+        self.remarks.lost(service.node, reason)
+        return True
 
     def concerns(self, spec: dict[str, Node]) -> bool:
         """Whether the routes act where requests come through."""

@@ -97,7 +97,10 @@ def _with_share(abort: Abort, share: float) -> Abort:
 
 def _share(node: Node, given: Mapping[str, Node], remarks: Remarks) -> float:
     if "percentage" in given:
-        inner = fields(given["percentage"], "percentage", ("value",))
+        found = given["percentage"]
+        if found.kind == "number":
+            raise found.wrong(f"{found.shown} is no percentage", f"write percentage: {{value: {found.text}}}")
+        inner = fields(found, "percentage", ("value",))
         value = number(inner["value"], 0, 100) if "value" in inner else 0.0
         if 0 < value < _LEAST_SHARE:
             raise inner["value"].wrong(f"{inner['value'].text} is not possible", "0, or 0.0001 to 100")

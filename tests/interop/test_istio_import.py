@@ -200,6 +200,16 @@ def test_the_routes_of_another_document_are_spared():
     assert "the routes of another document are not known; these requests are spared" in said(imported)[1]
 
 
+def test_a_service_without_hosts_is_for_what_another_delegates_to_it():
+    root = service("{match: [{uri: {prefix: /a}}], delegate: {name: x}}", f"{{{FAULT}}}")
+    delegate = service(f"{{{FAULT}}}", name="x").replace("hosts: [shop],", "")
+    imported = import_text(f"{root}---\n{delegate}", "f.yaml")
+    assert imported.rules == import_text(root, "f.yaml").rules
+    reason = "it has no hosts: it is for what another VirtualService delegates to it, which is not known here"
+    assert f"f.yaml, line 10: not carried over: {reason}" in said(imported)
+    assert import_text(delegate, "f.yaml").rules == ()
+
+
 def test_a_rewritten_path_is_said():
     imported = istio(f"{{{FAULT}, rewrite: {{uri: /b}}, match: [{{uri: {{prefix: /a}}}}]}}")
     assert "conditions see the path the service receives, which is the rewritten one" in said(imported)[1]

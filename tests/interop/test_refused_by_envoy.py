@@ -81,3 +81,12 @@ def test_a_real_envoy_refuses_the_tables_that_are_refused_here_for_the_same_reas
         document = {**chain(("f", {})), "route_config": table}
         refusal = complaint(json.dumps(bootstrap({"it": document}, 80)), tmp_path / f"{number}.yaml")
         assert words in " ".join(refusal.split()), refusal
+
+
+def test_a_real_envoy_refuses_fault_filters_of_types_that_it_knows_no_more(tmp_path):
+    said = ("is no type that Envoy knows", "typed_config is missing")
+    asked = [text for _, text, message in rows("envoy") if any(part in message for part in said)]
+    chains = [yaml.safe_load(text) for text in asked if text.startswith("{http_filters")]
+    assert len(chains) > 3
+    for number, document in enumerate(chains):
+        assert complaint(json.dumps(bootstrap({"it": document}, 80)), tmp_path / f"{number}.yaml")
