@@ -60,8 +60,8 @@ class RedisServer:
         return f"127.0.0.1:{self.port}"
 
     def url(self, name: str = "faultware", **options: str) -> str:
-        """The store of that name."""
-        query = "".join(f"&{key}={value}" for key, value in options.items())
+        """The store of that name. Its timeout is the longest there is, for machines that stand still now and then."""
+        query = "".join(f"&{key}={value}" for key, value in {"timeout": "10s", **options}.items())
         return f"redis://{self.host}/0?name={name}{query}"
 
     def start(self) -> RedisServer:

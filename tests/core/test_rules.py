@@ -187,7 +187,7 @@ print(Rule(match=match, percentage=10, abort=Abort(503), delay=Delay(1)).name)
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         ).stdout
         for seed in ("1", "2", "77")
     }

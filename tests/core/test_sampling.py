@@ -134,7 +134,7 @@ def test_seeded_and_sticky_draws_are_the_same_in_every_process():
     for hash_seed in ("0", "1", "4242"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=300
         )
         outcomes.append(json.loads(done.stdout))
     assert outcomes[0] == outcomes[1] == outcomes[2]

@@ -64,7 +64,7 @@ class Fleet:
     def run(self, *words):
         """The command line, by the store."""
         command = [sys.executable, "-m", "faultware", *words, "--json"]
-        settings = {"FAULTWARE_STORE": self.redis.url(timeout="10s"), "FAULTWARE_CONTROL_TOKEN": TOKEN}
+        settings = {"FAULTWARE_STORE": self.redis.url(), "FAULTWARE_CONTROL_TOKEN": TOKEN}
         return subprocess.run(
             command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=300, check=False
         )
@@ -209,7 +209,7 @@ def test_what_is_held_is_released_by_a_kill_from_elsewhere_however_the_process_w
                 connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             # A worker that does one thing at a time, and is held, answers nobody: so nobody is asked.
             assert select.select(connections, [], [], 0.5) == ([], [], [])
-            with closing(RedisStore(read_redis_url(redis.url(timeout="10s")), None)) as elsewhere:
+            with closing(RedisStore(read_redis_url(redis.url()), None)) as elsewhere:
                 elsewhere.kill(lambda before: replace(before, killed=True))
             for connection in connections:
                 assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")

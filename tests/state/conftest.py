@@ -37,7 +37,7 @@ def shared_redis(tmp_path_factory):
 @pytest.fixture
 def redis_url(shared_redis):
     """A state that nobody has used."""
-    return read_redis_url(shared_redis.url(f"test-{next(_names)}", timeout="10s"))
+    return read_redis_url(shared_redis.url(f"test-{next(_names)}"))
 
 
 @pytest.fixture

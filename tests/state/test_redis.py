@@ -110,7 +110,8 @@ def test_what_was_frozen_goes_on_as_before(server):
     eventually(lambda: not store.trouble)
     assert not other.read().killed
     assert store.known().rules == RULES
-    eventually(lambda: other.update(changed).version == version_of(store.signal[0]))
+    version = other.update(changed).version
+    eventually(lambda: version == version_of(store.signal[0]))
 
 
 def test_a_kill_that_it_cannot_be_told_holds_here_and_is_told_later(server):

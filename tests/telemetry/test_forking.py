@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import weakref
 from pathlib import Path
 
 from faultware.telemetry import forking
@@ -44,7 +45,7 @@ print("done")
 def test_a_child_forked_while_threads_hold_the_locks_does_not_wait_for_them():
     here = Path(__file__).parent
     environment = unmeasured(PYTHONPATH=os.pathsep.join([str(here), str(here.parents[1])]))
-    done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=300)
     assert done.stdout == "done\n", done.stderr
 
 
@@ -107,8 +108,8 @@ def test_a_parent_goes_on_after_a_fork():
 
 
 def test_what_must_hear_of_a_fork_is_held_weakly():
-    before = len(forking._living)
     member = ForkAware()
-    assert len(forking._living) == before + 1
+    assert member in forking._living
+    gone = weakref.ref(member)
     del member
-    assert len(forking._living) == before
+    assert gone() is None
