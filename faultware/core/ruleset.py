@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import count, takewhile
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from faultware.core.budgets import Budget
 from faultware.core.delays import Uniform
 from faultware.core.exemptions import Exemptions
 from faultware.core.faults import Abort, Delay, Needs, Phase, RateLimit
-from faultware.core.matching import PSEUDO_HEADERS
+from faultware.core.filing import KINDS, keys_of
 from faultware.core.plan import Injection, Plan
 from faultware.errors import RuleError
 
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from faultware.core.bringing import Asking
-    from faultware.core.matching import PathMatch, TextMatch
+    from faultware.core.filing import Key
     from faultware.core.request import Fields, Request
     from faultware.core.rules import Rule
 
 MAX_REMEMBERED: Final = 4096
 MAX_REMEMBERED_LENGTH: Final = 256
 
-# A literal part of a path; or a field's name, with or without its value.
-Key: TypeAlias = str | tuple[str, ...]
 Index: TypeAlias = "dict[Key, tuple[LiveRule, ...]]"
 _NEVER: Final = math.inf
 
@@ -295,9 +293,9 @@ class RuleSet:
 
     def _file(self) -> tuple[dict[str, Index], tuple[LiveRule, ...]]:
         """Put each rule where the fewest others are; and what can be put nowhere."""
-        index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in _KINDS}
+        index: dict[str, dict[Key, list[LiveRule]]] = {kind: {} for kind in KINDS}
         anywhere: list[LiveRule] = []
-        keys = [list(_keys(entry.rule)) for entry in self._filed]
+        keys = [list(keys_of(entry.rule)) for entry in self._filed]
         shared = Counter(key for own in keys for key in own)
         for entry, own in zip(self._filed, keys, strict=True):
             if own:
@@ -306,9 +304,6 @@ class RuleSet:
             else:
                 anywhere.append(entry)
         return {kind: {key: tuple(own) for key, own in filed.items()} for kind, filed in index.items()}, tuple(anywhere)
-
-
-_KINDS: Final = ("exact", "under", "prefix", "suffix", "segment", "raw", "raw prefix", "header", "query", "cookie")
 
 
 def _filed(index: Index, fields: Fields) -> Iterator[LiveRule]:
@@ -326,71 +321,3 @@ def _order(entry: LiveRule) -> int:
 def _matches_everything(rule: Rule) -> bool:
     path = rule.match.path
     return path is None or (path.value in ("/", "/**") and path.kind in ("segments", "glob") and not path.invert)
-
-
-def _keys(rule: Rule) -> Iterator[tuple[str, Key]]:
-    """What a rule can be filed under; the path comes first, since it is remembered."""
-    if rule.match.path is not None:
-        yield from _path_filing(rule.match.path)
-    if rule.match.raw_path is not None:
-        yield from _raw_filing(rule.match.raw_path)
-    for kind, pairs in (("header", rule.match.headers), ("query", rule.match.query), ("cookie", rule.match.cookies)):
-        for name, text in pairs:
-            if name == ":path":
-                yield from _raw_filing(text)
-            elif name not in PSEUDO_HEADERS:
-                yield from _field_filing(kind, name, text)
-
-
-def _raw_filing(text: TextMatch) -> Iterator[tuple[str, Key]]:
-    """A condition on the path as it was sent, with or without the query: what it says of the part before that."""
-    if text.ignore_case or text.invert:
-        return
-    if text.kind == "exact" or (text.kind == "prefix" and "?" in text.value):
-        yield "raw", text.value.partition("?")[0]
-    elif text.kind == "prefix":
-        yield "raw prefix", text.value
-
-
-def _field_filing(kind: str, name: str, text: TextMatch) -> Iterator[tuple[str, Key]]:
-    if text.kind == "present":
-        if text.present is not text.invert:
-            yield kind, (name,)
-    elif text.absent_is_empty:
-        return
-    elif text.kind == "exact" and not text.ignore_case and not text.invert:
-        yield kind, (name, text.value)
-    else:
-        yield kind, (name,)
-
-
-def _path_filing(path: PathMatch) -> Iterator[tuple[str, Key]]:
-    if path.ignore_case or path.invert:
-        return
-    match path.kind:
-        case "exact" | "prefix" | "suffix":
-            yield path.kind, path.value
-        case "segments":
-            if path.value.strip("/"):
-                yield "under", path.value.rstrip("/")
-        case "glob" | "template":
-            yield from _wild_filing(path.value)
-        case "contains" | "regex":
-            return
-
-
-def _wild_filing(pattern: str) -> Iterator[tuple[str, Key]]:
-    """Literal segments in front, or any literal segment. A `{` or `*` anywhere in a segment makes it wild."""
-    segments = pattern.split("/")[1:]
-    literal = list(takewhile(_is_literal, segments))
-    if len(literal) == len(segments):
-        yield "exact", pattern
-    elif any(literal):
-        yield "under", "/" + "/".join(literal)
-    for segment in segments:
-        if segment and _is_literal(segment):
-            yield "segment", segment
-
-
-def _is_literal(segment: str) -> bool:
-    return "*" not in segment and not segment.startswith("{")
