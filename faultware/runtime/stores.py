@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
 from faultware.state.mounted import MountedStore
 from faultware.state.service import embedded_directory, started_at
-from faultware.state.store import Deed, Snapshot, noted
+from faultware.state.store import Deed, Snapshot, killed_by
 
 if TYPE_CHECKING:
     from faultware.config.settings import Settings
@@ -69,13 +68,8 @@ def _kept_store(directory: Path, initial: Snapshot) -> Store:
     store = FileStore(directory, initial)
     snapshot = store.read()
     if initial.killed and not snapshot.killed and snapshot.changed_at < started_at(initial.created_at):
-        now, actor = initial.created_at, initial.actor
-        deed = Deed(now, actor, "", "kill", "", 0)
-        store.kill(
-            lambda before: noted(
-                replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=""), deed
-            )
-        )
+        deed = Deed(initial.created_at, initial.actor, "", "kill", "", 0)
+        store.kill(lambda before: killed_by(before, deed))
     return store
 
 

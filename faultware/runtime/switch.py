@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from faultware.core.quantities import duration
-from faultware.core.rendering import rule_document
 from faultware.core.ruleset import LiveRule, RuleSet, Tally
 from faultware.errors import ConflictError, RuleError
 from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.timetable import check_zone
-from faultware.state.store import DEFAULT_LIFETIME_SECONDS, KILLED, MAX_LIFETIME_SECONDS, Deed, StoredRule, noted
+from faultware.state.store import (
+    KILLED,
+    MAX_LIFETIME_SECONDS,
+    Deed,
+    StoredRule,
+    arriving,
+    check_lifetime,
+    killed_by,
+    noted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 CLOCK: Final = "clock"
 TIME_OVER: Final = "the time for which it was armed is over"
 
-Rules = tuple[StoredRule, ...]
+Rules: TypeAlias = tuple[StoredRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +149,8 @@ class Switch:
 
     def kill(self, actor: str, reason: str = "", *, origin: str = "") -> Snapshot:
         """Stop all faults, here and in everybody who shares the store; raises `StoreError` if only here."""
-        now = self._clocks.wall()
         deed = self._deed(actor, origin, "kill", reason)
-        by = _by(actor, origin)
-
-        def killed(before: Snapshot) -> Snapshot:
-            after = replace(before, killed=True, armed_until=None, changed_at=now, actor=by, reason=reason)
-            return noted(after, deed)
-
-        return self.store.kill(killed)
+        return self.store.kill(lambda before: killed_by(before, deed))
 
     def arm(self, actor: str, for_seconds: float | None = None, *, origin: str = "") -> Snapshot:
         """Let faults happen again, for a time or until killed.
@@ -161,28 +162,24 @@ class Switch:
         if self.kill_file_exists():
             raise ConflictError(f"the kill file {self._kill_file} exists: remove it first")
         if for_seconds is not None:
-            _check_lifetime(for_seconds)
-        now = self._clocks.wall()
-        until = None if for_seconds is None else now + for_seconds
+            check_lifetime(for_seconds)
         deed = self._deed(actor, origin, "arm", "" if for_seconds is None else f"for {duration(for_seconds)}")
-        by = _by(actor, origin)
+        until = None if for_seconds is None else deed.at + for_seconds
 
         def armed(before: Snapshot) -> Snapshot:
-            after = replace(before, killed=False, armed_until=until, changed_at=now, actor=by, reason="")
+            after = replace(before, killed=False, armed_until=until, changed_at=deed.at, actor=deed.by, reason="")
             return noted(after, deed)
 
         return self.store.update(armed)
 
     def end_arming(self) -> Snapshot | None:
         """Kill if the switch was armed for a time and that is over; None: it is not, or another process was quicker."""
-        now = self._clocks.wall()
         deed = self._deed(CLOCK, "", "kill", TIME_OVER)
 
         def ended(before: Snapshot) -> Snapshot:
-            if before.killed or before.armed_until is None or before.armed_until > now:
+            if before.killed or before.armed_until is None or before.armed_until > deed.at:
                 raise _NotDue
-            after = replace(before, killed=True, armed_until=None, changed_at=now, actor=CLOCK, reason=TIME_OVER)
-            return noted(after, deed)
+            return killed_by(before, deed)
 
         try:
             return self.store.update(ended)
@@ -200,7 +197,7 @@ class Switch:
     ) -> Snapshot:
         """Put these rules in the place of all others."""
         stored = self._stored(rules)
-        names = ", ".join(map(_name, stored))
+        names = ", ".join(entry.name for entry in stored)
         return self._change(lambda _before: stored, if_version, self._deed(actor, origin, "put_rules", names))
 
     def put_rule(self, rule: Rule, *, if_version: int | None = None, actor: str = "", origin: str = "") -> Snapshot:
@@ -208,7 +205,7 @@ class Switch:
         (stored,) = self._stored((rule,))
 
         def put(before: Rules) -> Rules:
-            names = [_name(entry) for entry in before]
+            names = [entry.name for entry in before]
             if rule.name not in names:
                 return (*before, stored)
             position = names.index(rule.name)
@@ -224,7 +221,7 @@ class Switch:
         """
 
         def without(before: Rules) -> Rules:
-            left = tuple(entry for entry in before if _name(entry) != name)
+            left = tuple(entry for entry in before if entry.name != name)
             if len(left) == len(before):
                 raise KeyError(name)
             return left
@@ -243,10 +240,13 @@ class Switch:
         `for` is what is left of their lives, but no more than what is sent back may have.
         """
         now = self._clocks.wall()
-        return [
-            {**entry.document, **({} if entry.expires_at is None else {"for": _left(entry.expires_at - now)})}
-            for entry in self.rules(snapshot)
-        ]
+        documents: list[dict[str, Any]] = []
+        for entry in self.rules(snapshot):
+            document = dict(entry.document)
+            if entry.expires_at is not None:
+                document["for"] = _left(entry.expires_at - now)
+            documents.append(document)
+        return documents
 
     def rule_set(
         self, snapshot: Snapshot, exemptions: Exemptions, known: Mapping[str, LiveRule] | None = None
@@ -311,14 +311,12 @@ class Switch:
         for rule in rules:
             try:
                 self.check(rule)
-                lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
-                _check_lifetime(lifetime)
+                entry = arriving(rule, now)
             except RuleError as error:
                 raise error.inside(rule.name) from None
             if rule.name in stored:
                 raise RuleError("the name is used twice", where=rule.name, hint="a name is unique")
-            document = {key: value for key, value in rule_document(rule).items() if key != "for"}
-            stored[rule.name] = StoredRule(document, now + lifetime, now)
+            stored[rule.name] = entry
         return tuple(stored.values())
 
     def _entries(self, snapshot: Snapshot) -> Rules:
@@ -332,31 +330,17 @@ class Switch:
             return startup
         if not self._is_service:
             return snapshot.rules
-        own = {_name(entry): entry for entry in startup}
-        entries = (own.get(_name(entry)) if entry.expires_at is None else entry for entry in snapshot.rules)
+        own = {entry.name: entry for entry in startup}
+        entries = (own.get(entry.name) if entry.expires_at is None else entry for entry in snapshot.rules)
         return tuple(entry for entry in entries if entry is not None)
 
     def _startup_rules(self, created_at: float) -> Rules:
-        return tuple(
-            StoredRule(
-                {key: value for key, value in rule_document(rule).items() if key != "for"},
-                None if rule.lifetime_seconds is None else created_at + rule.lifetime_seconds,
-                created_at,
-            )
-            for rule in self._startup
-        )
+        ends = [None if rule.lifetime_seconds is None else created_at + rule.lifetime_seconds for rule in self._startup]
+        return tuple(StoredRule.of(rule, end, created_at) for rule, end in zip(self._startup, ends, strict=True))
 
 
 class _NotDue(Exception):  # noqa: N818  (a sign to ourselves)
     """Nothing is to be written."""
-
-
-def _by(actor: str, origin: str) -> str:
-    return f"{actor} from {origin}" if origin else actor
-
-
-def _name(entry: StoredRule) -> str:
-    return str(entry.document["name"])
 
 
 def _is_same(one: Rule, other: Rule) -> bool:
@@ -365,11 +349,3 @@ def _is_same(one: Rule, other: Rule) -> bool:
 
 def _left(seconds: float) -> str:
     return duration(min(max(1, math.ceil(seconds)), MAX_LIFETIME_SECONDS))
-
-
-def _check_lifetime(seconds: float) -> None:
-    if seconds <= 0:
-        raise RuleError(f"{duration(seconds)} is no time at all", where="for", hint="such as 5m")
-    if seconds > MAX_LIFETIME_SECONDS:
-        message = f"{duration(seconds)} is longer than what arrives at run time may live"
-        raise RuleError(message, where="for", hint=f"at most {duration(MAX_LIFETIME_SECONDS)}")

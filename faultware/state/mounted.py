@@ -12,10 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from faultware.config.files import read_file
-from faultware.core.quantities import duration
-from faultware.core.rendering import rule_document
 from faultware.errors import ConfigurationError, ConflictError, RuleError, SettingsError, StoreError
-from faultware.state.store import DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS, Deed, Snapshot, StoredRule, noted
+from faultware.state.store import Deed, Snapshot, StoredRule, arriving, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +169,7 @@ class MountedStore:
             killed = not armed or (before.killed and not is_armed_again)
             after = before
             if rules != before.rules:
-                names = ", ".join(str(rule.document["name"]) for rule in rules)
+                names = ", ".join(rule.name for rule in rules)
                 after = noted(replace(after, rules=rules), Deed(now, ACTOR, "", "put_rules", names, 0))
             if self._guards not in (None, before.abort_when):
                 deed = Deed(now, ACTOR, "", "put_guards", "; ".join(self._guards or ()), 0)
@@ -199,9 +197,7 @@ class _NothingNew(Exception):  # noqa: N818  (a sign to ourselves)
 
 
 def _stored(rule: Rule, begin: float) -> StoredRule:
-    lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
-    if lifetime > MAX_LIFETIME_SECONDS:
-        message = f"{duration(lifetime)} is longer than what arrives at run time may live"
-        raise RuleError(message, where=f"{rule.name}.for", hint=f"at most {duration(MAX_LIFETIME_SECONDS)}")
-    document = {key: value for key, value in rule_document(rule).items() if key != "for"}
-    return StoredRule(document, begin + lifetime, begin)
+    try:
+        return arriving(rule, begin)
+    except RuleError as error:
+        raise error.inside(rule.name) from None

@@ -27,7 +27,7 @@ from faultware.state.documents import read_snapshot, write_snapshot
 from faultware.state.redisclient import Unreachable, check_installed, connect, translated
 from faultware.state.redisscripts import REPORT, ROLL, WRITE
 from faultware.state.redisthreads import keep, listen
-from faultware.state.store import KILLED, Deed, Snapshot, Worker, flag_of, local_signal, noted, word
+from faultware.state.store import KILLED, Deed, Snapshot, Worker, flag_of, killed_by, local_signal, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,9 +295,8 @@ class RedisStore:
         self._write(version, kills, after)
 
     def _killed(self, before: Snapshot, actor: str, reason: str) -> Snapshot:
-        now = self._wall()
-        after = replace(before, killed=True, armed_until=None, changed_at=now, actor=actor, reason=reason)
-        return replace(noted(after, Deed(now, actor, "", "kill", reason, 0)), version=before.version + 1)
+        deed = Deed(self._wall(), actor, "", "kill", reason, 0)
+        return replace(killed_by(before, deed), version=before.version + 1)
 
     def _must_disarm(self, found: Snapshot) -> bool:
         """Whoever says off wins, but not against those who serve already."""

@@ -12,8 +12,14 @@ from ctypes import c_bool
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from faultware.core.quantities import duration
+from faultware.core.rendering import rule_document
+from faultware.errors import RuleError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from faultware.core.rules import Rule
 
 # The killed bit has the lowest byte of the signal to itself, so that a request can look at that alone.
 KILLED: Final = 1
@@ -44,6 +50,16 @@ class StoredRule:
     expires_at: float | None
     since: float = 0.0
 
+    @classmethod
+    def of(cls, rule: Rule, expires_at: float | None, since: float) -> StoredRule:
+        """A rule as it is kept: how long it lives, the times say, and not its document."""
+        return cls({key: value for key, value in rule_document(rule).items() if key != "for"}, expires_at, since)
+
+    @property
+    def name(self) -> str:
+        """The rule's."""
+        return str(self.document["name"])
+
 
 @dataclass(frozen=True, slots=True)
 class Deed:
@@ -64,6 +80,11 @@ class Deed:
     action: str
     detail: str
     before: int
+
+    @property
+    def by(self) -> str:
+        """Who did it, and from where if that is known."""
+        return f"{self.actor} from {self.origin}" if self.origin else self.actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +263,32 @@ def noted(after: Snapshot, deed: Deed) -> Snapshot:
     """The state with a deed on its trail; the version is still the one that the deed found."""
     deed = replace(deed, detail=deed.detail[:MAX_DEED_TEXT], before=after.version)
     return replace(after, deeds=(*after.deeds, deed)[-MAX_DEEDS:])
+
+
+def killed_by(before: Snapshot, deed: Deed) -> Snapshot:
+    """The state after a kill, with the deed on its trail."""
+    after = replace(before, killed=True, armed_until=None, changed_at=deed.at, actor=deed.by, reason=deed.detail)
+    return noted(after, deed)
+
+
+def arriving(rule: Rule, since: float) -> StoredRule:
+    """A rule that arrives at run time, to be kept from a wall-clock time on.
+
+    Raises:
+        RuleError: It is to live for too long.
+    """
+    lifetime = DEFAULT_LIFETIME_SECONDS if rule.lifetime_seconds is None else rule.lifetime_seconds
+    check_lifetime(lifetime)
+    return StoredRule.of(rule, since + lifetime, since)
+
+
+def check_lifetime(seconds: float) -> None:
+    """Refuse a time for which nothing may live that arrives at run time; raises `RuleError`."""
+    if seconds <= 0:
+        raise RuleError(f"{duration(seconds)} is no time at all", where="for", hint="such as 5m")
+    if seconds > MAX_LIFETIME_SECONDS:
+        message = f"{duration(seconds)} is longer than what arrives at run time may live"
+        raise RuleError(message, where="for", hint=f"at most {duration(MAX_LIFETIME_SECONDS)}")
 
 
 def was_killed(snapshot: Snapshot, version: int) -> bool:
