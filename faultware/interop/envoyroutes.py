@@ -7,34 +7,22 @@ which Envoy asks: first the virtual host by its most specific domain, then its r
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from faultware.config.mistakes import nearest, shown
-from faultware.core.matching import TextMatch
 from faultware.interop.envoyfilter import FILTER_TYPE, Context, Filter, Shadow, read_filter
-from faultware.interop.envoymatch import (
-    header_terms,
-    matched_names,
-    pattern_condition,
-    string_condition,
-    tell_rewritten,
-    text_condition,
-)
-from faultware.interop.re2syntax import quote
-from faultware.interop.reading import UINT32, fields, is_mapping, items, one_of, switch, text, whole
-from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, in_bytes, on_header
+from faultware.interop.envoymatch import matched_names, tell_rewritten
+from faultware.interop.envoyroutematch import domain_terms, match_of, route_terms
+from faultware.interop.reading import UINT32, is_mapping, items, switch, text, whole
+from faultware.interop.terms import ALWAYS, NotCarriedError, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from faultware.core.sampling import Part
     from faultware.interop.tree import Node
 
-_PATHS: Final = ("prefix", "path", "safe_regex", "path_separated_prefix", "connect_matcher", "path_match_policy")
-_OUTSIDE: Final = ("runtime_fraction", "tls_context", "dynamic_metadata", "filter_state", "cookies")
-_ROUTE_MATCH: Final = (*_PATHS, *_OUTSIDE, "case_sensitive", "headers", "query_parameters", "grpc")
 # Of a table: what it does to a request before it compares it.
 _UNLIKE: Final = {
     "ignore_path_parameters_in_path_matching": "paths are compared as they were sent, with their parameters",
@@ -44,12 +32,8 @@ _OVERRIDES: Final = ("typed_per_filter_config", "typedPerFilterConfig")
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _STRUCTS: Final = ("type.googleapis.com/udpa.type.v1.TypedStruct", "type.googleapis.com/xds.type.v3.TypedStruct")
 _OFF: Final = Shadow("never acts: it is switched off here", is_loss=False)
-# As Envoy takes it off: whatever stands behind the last colon, outside the brackets of IPv6.
-_PORT: Final = r":[^:\]]*"
-_SEPARATED: Final = re.compile(r"[^?#]+[^?#/]")
 # Other ways to draw a cluster than by chance.
 _DRAWN_BY: Final = ("header_name", "use_hash_policy", "runtime_key_prefix")
-_GRPC: Final = TextMatch(regex=r"application/grpc(?:\+.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +159,7 @@ class Table:
                 if name in seen:
                     raise domain.wrong(f"{domain.shown} is given twice", "a domain belongs to one virtual host")
                 seen.add(name)
-                found.append((*_domain(domain, by, is_bare=is_bare), host))
+                found.append((*domain_terms(domain, by, is_bare=is_bare), host))
         if seen == {"*"}:
             # Where there is but one, nothing is looked at.
             return [(ALWAYS, host) for _, _, host in found]
@@ -192,7 +176,7 @@ class Table:
             if shadow is not None:
                 self._context.shadowed[route.place] = shadow
                 with self._context.remarks.gathering():
-                    _route_terms(_match_of(route))
+                    route_terms(match_of(route))
                 continue
             slots: list[Slot] = []
             with self._context.remarks.gathering():
@@ -206,8 +190,8 @@ class Table:
     def _route_slots(self, terms: Terms, route: Node, level: Filter | None) -> Iterator[Slot]:
         named = route.get("name")
         drawn = self._weighted(route, self._override(route, level))
-        match = _match_of(route)
-        matched, unknown = _route_terms(match)
+        match = match_of(route)
+        matched, unknown = route_terms(match)
         tell_rewritten(matched_names(all_of(match, "headers")), self._context.remarks)
         if unknown is not None and any(one.filter is not None for one in drawn):
             self._context.remarks.lost(unknown.node, f"{unknown.reason}; these requests are spared")
@@ -278,13 +262,6 @@ class Table:
         return acting(read_filter(value, self._context))
 
 
-def _match_of(route: Node) -> Node:
-    match = route.get("match")
-    if match is None:
-        raise route.wrong("a route has a match", "match: {prefix: /}")
-    return match
-
-
 def _check_spelling(node: Node) -> None:
     """Few fields of a level are read: one that would be, if it were written rightly, is refused."""
     for key, value in node.fields.items():
@@ -296,7 +273,7 @@ def _check_spelling(node: Node) -> None:
 
 def _shadow(route: Node) -> Shadow:
     """What becomes of the routes behind one that takes all that reach it."""
-    if _route_terms(_match_of(route))[1] is None:
+    if route_terms(match_of(route))[1] is None:
         return Shadow(f"never reached: the route in line {route.line} takes every request", is_loss=False)
     reason = f"the route in line {route.line} may take every request, so what stands behind it is left out"
     return Shadow(reason, is_loss=True)
@@ -312,86 +289,3 @@ def _is_same(one: Filter | None, other: Filter | None) -> bool:
 def acting(filter_: Filter) -> Filter | None:
     """The filter, unless it never does anything."""
     return None if filter_.is_idle else filter_
-
-
-def _domain(node: Node, header: str, *, is_bare: bool) -> tuple[tuple[int, int], Terms]:
-    """How specific a domain is, and what it says of the host, or of the header that stands for it."""
-    domain = text(node)
-    if domain == "*":
-        # Every request has a host.
-        return (3, 0), ALWAYS if header == "host" else on_header(header, TextMatch(present=True))
-    port, some = "", ".+"
-    if is_bare:
-        # The port is taken off before anything is compared: where a domain has one, the host has another behind it.
-        port, some = (_PORT if ":" in domain.rpartition("]")[2] else f"(?:{_PORT})?"), "[^:].*"
-    # A star stands for at least one character.
-    if domain.startswith("*"):
-        rank, pattern = 1, f".+{quote(in_bytes(domain[1:]))}{port}"
-    elif domain.endswith("*"):
-        rank, pattern = 2, f"{quote(in_bytes(domain[:-1]))}{some}{'' if port.endswith('?') else port}"
-    elif port:
-        rank, pattern = 0, f"{quote(in_bytes(domain))}{port}"
-    else:
-        return (0, 0), on_header(header, text_condition(node, "exact", domain, ignore_case=True))
-    return (rank, -len(domain)), on_header(header, text_condition(node, "regex", f"(?i){pattern}"))
-
-
-def _route_terms(node: Node) -> tuple[Terms, NotCarriedError | None]:
-    """A `RouteMatch`: what it says, and what of it nothing in process can decide."""
-    given = fields(node, "route match", _ROUTE_MATCH)
-    kind = one_of(node, given, _PATHS)
-    unknown: NotCarriedError | None = None
-    terms = ALWAYS
-    if kind in ("connect_matcher", "path_match_policy"):
-        unknown = NotCarriedError(given[kind], f"{kind} is not known in process")
-    else:
-        has_case = "case_sensitive" not in given or switch(given["case_sensitive"])
-        terms = _path_terms(given[kind], kind, ignore_case=not has_case)
-    for name in _OUTSIDE:
-        if name in given:
-            unknown = NotCarriedError(given[name], f"{name} is not known in process")
-    if "grpc" in given:
-        fields(given["grpc"], "grpc match", ())
-        terms &= on_header("content-type", _GRPC)
-    readers: tuple[tuple[str, Callable[[Node], Terms]], ...] = (
-        ("headers", header_terms),
-        ("query_parameters", _query_terms),
-    )
-    for name, read in readers:
-        for item in items(given[name]) if name in given else ():
-            try:
-                terms &= read(item)
-            except NotCarriedError as error:
-                unknown = error
-    return terms, unknown
-
-
-def _path_terms(node: Node, kind: str, *, ignore_case: bool) -> Terms:
-    if kind == "safe_regex":
-        pattern = fields(node, "regex", ("regex", "google_re2")).get("regex")
-        if pattern is None:
-            raise node.wrong("the regex is missing", "write regex: …")
-        return Terms(raw_path=pattern_condition(pattern))
-    value = text(node)
-    if kind == "prefix" and value in ("", "/"):
-        return ALWAYS
-    if kind == "path_separated_prefix":
-        if not _SEPARATED.fullmatch(value):
-            raise node.wrong(f"{node.shown} is not possible", "two characters or more, no ? and no #, no / at the end")
-        case = "(?i)" if ignore_case else ""
-        return Terms(raw_path=text_condition(node, "regex", f"{case}{quote(in_bytes(value))}(?:/.*)?"))
-    return Terms(raw_path=text_condition(node, "exact" if kind == "path" else kind, value, ignore_case=ignore_case))
-
-
-def _query_terms(node: Node) -> Terms:
-    given = fields(node, "query parameter matcher", ("name", "string_match", "present_match"))
-    if "name" not in given:
-        raise node.wrong("name is missing", "the parameter that is matched")
-    condition = TextMatch(present=True)
-    if "string_match" in given and "present_match" in given:
-        raise node.wrong("string_match and present_match exclude each other", "leave one out")
-    if "string_match" in given:
-        condition = string_condition(given["string_match"])
-    elif "present_match" in given:
-        condition = TextMatch(present=switch(given["present_match"]))
-    return Terms(raw_query=((text(given["name"]), condition),))
