@@ -15,14 +15,13 @@ from faultware.interop.apisixterms import (
     every_of,
     host_terms,
     method_terms,
-    plain_text,
     texts,
     uri_terms,
 )
 from faultware.interop.envoyfilter import Filter
 from faultware.interop.envoyroutes import Slot
 from faultware.interop.making import make_rule, name_of, rules_of_slots, unique
-from faultware.interop.reading import is_mapping, whole
+from faultware.interop.reading import is_mapping, plain_text, whole
 from faultware.interop.remarks import Imported, Remarks
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms
 

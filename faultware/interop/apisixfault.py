@@ -9,8 +9,8 @@ from faultware.core.comparing import as_text
 from faultware.core.faults import BODILESS, Abort, Delay
 from faultware.core.variables import is_variable, names_in, without_gaps
 from faultware.errors import RuleError
-from faultware.interop.apisixterms import alternatives, every_of, plain_text
-from faultware.interop.reading import is_mapping, number, switch, whole
+from faultware.interop.apisixterms import alternatives, every_of
+from faultware.interop.reading import is_mapping, number, plain_text, switch, whole
 from faultware.interop.terms import ALWAYS, NotCarriedError, Terms, placed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from faultware.core.comparing import GROUPS, Comparison, Group, parse
 from faultware.core.matching import TextMatch
 from faultware.core.variables import is_variable
 from faultware.errors import RuleError
-from faultware.interop.reading import items, whole
+from faultware.interop.reading import items, plain_text, whole
 from faultware.interop.terms import ALWAYS, NEVER, NotCarriedError, Terms, on_header, placed
 
 if TYPE_CHECKING:
@@ -28,13 +28,6 @@ _OTHERWISE: Final = (r"\Z", r"\v")
 _SWITCHES: Final = ("true", "false")
 # Stands for a variable that is not known, while the rest of a condition is looked at.
 _ANY: Final = "uri"
-
-
-def plain_text(node: Node) -> str:
-    """A text. APISIX converts nothing."""
-    if node.kind != "text":
-        raise node.wrong(f"{node.shown} is not a text", "quote it" if node.kind in ("number", "switch") else "")
-    return node.text
 
 
 def texts(given: Mapping[str, Node], one: str, many: str) -> list[Node]:
@@ -75,7 +68,7 @@ def alternatives(node: Node, remarks: Remarks) -> Terms:
         remarks.lost(one.node, f"{one.reason}; the other expressions stay")
     if any(isinstance(one, Group) and not one.members and one.kind == "AND" for one in found):
         return ALWAYS
-    return Terms(where=(found[0] if len(found) == 1 else Group("OR", tuple(found)),))
+    return _any_of(found)
 
 
 def every_of(node: Node) -> Terms:
@@ -205,7 +198,10 @@ def _one_of(variable: str, exact: Sequence[str], rest: Sequence[Expression]) -> 
         found.append(
             Comparison(variable, "==", exact[0]) if len(exact) == 1 else Comparison(variable, "in", tuple(exact))
         )
-    found += rest
+    return _any_of([*found, *rest])
+
+
+def _any_of(found: Sequence[Expression]) -> Terms:
     return Terms(where=(found[0] if len(found) == 1 else Group("OR", tuple(found)),))
 
 

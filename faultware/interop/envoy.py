@@ -69,21 +69,21 @@ def is_envoy(root: Node) -> bool:
     return kind is not None and kind.text == FILTER_TYPE
 
 
-def import_envoy(root: Node, *, runtime: Runtime | None = None, cluster: str = "", listener: str = "") -> Imported:
+def import_envoy(root: Node, *, runtime: Runtime, cluster: str, listener: str) -> Imported:
     """Read an Envoy document.
 
     Args:
         root: A bootstrap, a listener, a connection manager or its `http_filters`, a route table, a virtual host, a
             route, a filter, a bare `HTTPFault`, or a list of filters.
         runtime: Runtime keys, which win over those of the document.
-        cluster: The name by which the mesh calls this service, for `upstream_cluster`.
-        listener: Which of several listeners stands in front of this service.
+        cluster: The name by which the mesh calls this service, for `upstream_cluster`; empty: not known.
+        listener: Which of several listeners stands in front of this service; empty: not known.
 
     Raises:
         RuleError: Envoy would refuse it, or there is no fault filter in it; with file, line and field.
     """
     remarks = Remarks()
-    keys = {**_layers(root), **(runtime or {})}
+    keys = {**_layers(root), **runtime}
     reader = _Reader(Context(remarks, keys, cluster), listener)
     rules = unique(reader.rules(root))
     unread = tell_unread(root, reader.context, reader.names)

@@ -145,13 +145,13 @@ def text_condition(node: Node, kind: str, value: str, **flags: bool) -> TextMatc
         raise placed(error, node) from None
 
 
-def regex_condition(node: Node, *, invert: bool = False, absent_is_empty: bool = False) -> TextMatch:
+def regex_condition(node: Node, **flags: bool) -> TextMatch:
     """A `RegexMatcher`: the whole value."""
     given = fields(node, "regex", ("regex", "google_re2"))
     pattern = given.get("regex")
     if pattern is None or not text(pattern):
         raise (pattern or node).wrong("the regex is missing", "write regex: …")
-    return pattern_condition(pattern, invert=invert, absent_is_empty=absent_is_empty)
+    return pattern_condition(pattern, **flags)
 
 
 def pattern_condition(node: Node, **flags: bool) -> TextMatch:

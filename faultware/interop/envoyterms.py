@@ -111,7 +111,7 @@ def _raw_matcher(condition: TextMatch) -> Document:
     return _on_target("match.raw_path", raw, invert=condition.invert)
 
 
-def _on_target(what: str, pattern: str | None, *, invert: bool = False) -> Document:
+def _on_target(what: str, pattern: str | None, *, invert: bool) -> Document:
     if pattern is None:
         raise NotExportedError(what, "RE2 has no such pattern")
     head, rest = ("(?i)", pattern[4:]) if pattern.startswith("(?i)") else ("", pattern)

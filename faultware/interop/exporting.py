@@ -165,12 +165,11 @@ def _fault(rule: Rule, fault: Fault, notes: Notes) -> dict[str, Any]:
         case Delay() if type(fault) is Delay:
             milliseconds = _milliseconds(rule, fault.distribution, notes)
             return {"delay_milliseconds": milliseconds, "delay_millionths": millionths} if milliseconds else {}
+        case Abort(after=True):
+            notes.lost(rule, "abort.after", "an abort of the mesh never reaches the application; the abort is left out")
+            return {}
         case Abort():
-            return (
-                {**_abort(rule, fault, notes), "abort_millionths": millionths}
-                if not fault.after
-                else _after(rule, notes)
-            )
+            return {**_abort(rule, fault, notes), "abort_millionths": millionths}
         case Throttle(bytes_per_second=rate, of="response"):
             limit = rate // 1024
             if not limit:
@@ -182,11 +181,6 @@ def _fault(rule: Rule, fault: Fault, notes: Notes) -> dict[str, Any]:
         case _:
             notes.lost(rule, fault.kind, "the mesh knows no such fault")
             return {}
-
-
-def _after(rule: Rule, notes: Notes) -> dict[str, Any]:
-    notes.lost(rule, "abort.after", "an abort of the mesh never reaches the application; the abort is left out")
-    return {}
 
 
 def _abort(rule: Rule, abort: Abort, notes: Notes) -> dict[str, Any]:

@@ -76,23 +76,21 @@ def _abort(node: Node, remarks: Remarks) -> Mapping[str, Fault]:
     if "http_status" in given and "grpc_status" in given:
         raise node.wrong("httpStatus and grpcStatus exclude each other", "leave one out")
     share = _share(node, given, remarks)
+    code: int | None = None
     if "grpc_status" in given:
         name = text(given["grpc_status"])
         if name not in STATUSES:
             raise given["grpc_status"].wrong(f"{given['grpc_status'].shown} is no status", "such as UNAVAILABLE")
-        abort = Abort(200, body=DEFAULT_BODY, content_type=CONTENT_TYPE, grpc_status=STATUSES.index(name))
+        status, code = 200, STATUSES.index(name)
     elif "http_status" in given:
         status = whole(given["http_status"], 200, _MOST_STATUS)
-        abort = Abort(status) if status in BODILESS else Abort(status, body=DEFAULT_BODY, content_type=CONTENT_TYPE)
     else:
         remarks.note(node, "without a status nothing is injected")
         return {}
-    return {"abort": _with_share(abort, share)} if share else {}
-
-
-def _with_share(abort: Abort, share: float) -> Abort:
-    body, kind = (None, None) if abort.status in BODILESS else (abort.body, abort.content_type)
-    return Abort(abort.status, body=body, content_type=kind, grpc_status=abort.grpc_status, percentage=share)
+    if not share:
+        return {}
+    body, kind = (None, None) if status in BODILESS else (DEFAULT_BODY, CONTENT_TYPE)
+    return {"abort": Abort(status, body=body, content_type=kind, grpc_status=code, percentage=share)}
 
 
 def _share(node: Node, given: Mapping[str, Node], remarks: Remarks) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from faultware.interop.remarks import Imported
     from faultware.interop.runtime import Runtime
-    from faultware.interop.tree import Node, Tree
+    from faultware.interop.tree import Tree
 
 Origin: TypeAlias = Literal["envoy", "istio", "apisix", "toxiproxy"]
 ORIGINS: Final[tuple[Origin, ...]] = ("envoy", "istio", "apisix", "toxiproxy")
@@ -113,14 +113,10 @@ def import_text(
         case "istio":
             return import_istio(roots, around.caller)
         case "envoy":
-            return _envoy(roots[0], around)
+            return import_envoy(roots[0], runtime=around.runtime, cluster=around.cluster, listener=around.listener)
         case "apisix":
             return import_apisix(roots[0])
         case "toxiproxy":
             return import_toxiproxy(tree)
         case _ as unknown:
             assert_never(unknown)
-
-
-def _envoy(root: Node, around: Surroundings) -> Imported:
-    return import_envoy(root, runtime=around.runtime, cluster=around.cluster, listener=around.listener)

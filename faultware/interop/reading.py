@@ -92,6 +92,13 @@ def text(node: Node) -> str:
     raise node.wrong(f"{node.shown} is not a text", hint)
 
 
+def plain_text(node: Node) -> str:
+    """A text of a format that converts nothing, as the JSON of Go and of APISIX."""
+    if node.kind != "text":
+        raise node.wrong(f"{node.shown} is not a text", "quote it" if node.kind in ("number", "switch") else "")
+    return node.text
+
+
 def is_whole(digits: str) -> bool:
     """Whether a number that stands without quotes is a whole one."""
     return bool(_WHOLE.fullmatch(digits) or _HEXADECIMAL.fullmatch(digits))

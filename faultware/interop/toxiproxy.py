@@ -27,7 +27,7 @@ from faultware.core.faults import (
 )
 from faultware.errors import RuleError
 from faultware.interop.making import make_rule, name_of, unique
-from faultware.interop.reading import items, number, switch, whole
+from faultware.interop.reading import is_mapping, items, number, plain_text, switch, whole
 from faultware.interop.remarks import Imported, Remarks
 from faultware.interop.terms import ALWAYS, placed
 
@@ -105,8 +105,7 @@ def _lower(node: Node, name: str) -> Node | None:
 
 
 def _fields(node: Node, what: str, known: Sequence[str], remarks: Remarks) -> dict[str, Node]:
-    if node.kind != "mapping":
-        raise node.wrong(f"{node.shown} is no {what}", "write key: value")
+    is_mapping(node, what)
     found: dict[str, Node] = {}
     for key, value in node.fields.items():
         name = key.lower()
@@ -120,17 +119,10 @@ def _fields(node: Node, what: str, known: Sequence[str], remarks: Remarks) -> di
 
 
 def _required(node: Node, given: Mapping[str, Node], name: str) -> str:
-    value = _text(given[name]) if name in given else ""
+    value = plain_text(given[name]) if name in given else ""
     if not value:
         raise (given.get(name) or node).wrong(f"missing required field: {name}")
     return value
-
-
-def _text(node: Node) -> str:
-    """A text. Go's JSON converts nothing."""
-    if node.kind != "text":
-        raise node.wrong(f"{node.shown} is not a text", "quote it" if node.kind in ("number", "switch") else "")
-    return node.text
 
 
 def _switch(node: Node) -> bool:
@@ -142,7 +134,7 @@ def _switch(node: Node) -> bool:
 def _proxy_rules(name: str, given: Mapping[str, Node], remarks: Remarks) -> Iterator[Rule]:
     toxics = items(given["toxics"]) if "toxics" in given else ()
     if "listen" in given:
-        _text(given["listen"])
+        plain_text(given["listen"])
     is_enabled = "enabled" not in given or _switch(given["enabled"])
     if not is_enabled:
         reason = "a proxy that is switched off refuses connections; this service goes on, and its toxics are left out"
@@ -195,13 +187,13 @@ class _Toxic:
 
 def _toxic(node: Node, remarks: Remarks) -> _Toxic:
     given = _fields(node, "toxic", _TOXIC, remarks)
-    written = _text(given["stream"]) if "stream" in given else "downstream"
+    written = plain_text(given["stream"]) if "stream" in given else "downstream"
     if written.lower() not in _STREAMS:
         raise given["stream"].wrong("stream was invalid, can be either upstream or downstream")
-    kind = _text(given["type"]) if "type" in given else ""
+    kind = plain_text(given["type"]) if "type" in given else ""
     if kind not in _ATTRIBUTES:
         raise (given.get("type") or node).wrong("invalid toxic type", f"one of {', '.join(_ATTRIBUTES)}")
-    name = (_text(given["name"]) if "name" in given else "") or f"{kind}_{written}"
+    name = (plain_text(given["name"]) if "name" in given else "") or f"{kind}_{written}"
     attributes = _fields(given["attributes"], "toxic", _ATTRIBUTES[kind], remarks) if "attributes" in given else {}
     toxicity = _toxicity(given["toxicity"]) if "toxicity" in given else 1.0
     if not 0 <= toxicity <= 1:
