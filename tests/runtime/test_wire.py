@@ -9,7 +9,6 @@ import select
 import socket
 import struct
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from faultware.core.request import Request
 from faultware.runtime.wire import Wire, adopt, find, is_proxied
+from tests.state.test_stores import eventually
 
 PATIENCE_SECONDS = 20.0
 
@@ -78,9 +78,7 @@ def test_a_client_that_leaves_is_seen_behind_bytes_that_nobody_has_read(how):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if how != "half":
             client.close()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while wire.is_established():
-            assert time.monotonic() < deadline
+        eventually(lambda: not wire.is_established())
 
 
 def test_a_finish_sends_what_was_written_and_then_ends():
@@ -254,7 +252,6 @@ def test_what_fits_is_written_and_nobody_waits():
         while count := wire.write(b"x" * 1_000_000):
             written += count
         assert written > 0
-        assert wire.write(b"x" * 1_000_000) == 0
         assert wire.unacknowledged() > 0
 
 
@@ -294,7 +291,7 @@ def test_nothing_is_under_way_any_more_to_a_client_that_has_reset_the_connection
             pass
         assert wire.unacknowledged() > 0
         client.close()  # with what it has not read
-        assert wire.unacknowledged() == 0
+        eventually(lambda: wire.unacknowledged() == 0)
 
 
 @pytest.mark.parametrize(
