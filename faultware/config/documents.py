@@ -123,11 +123,22 @@ def _items(data: object, where: str) -> Iterator[tuple[str, object]]:
     if isinstance(data, (list, tuple)):
         yield from ((f"{where}[{index}]", item) for index, item in enumerate(cast("list[object]", data)))
     elif isinstance(data, dict):
+        _check_not_named(cast("Mapping[Any, object]", data), where)
         yield where, cast("object", data)
     else:
         raise RuleError(
             f"{shown(data)} is not a list of rules", where=where, hint="a list, one rule, or {rules: [...]}"
         )
+
+
+def _check_not_named(data: Mapping[Any, object], where: str) -> None:
+    """Refuse rules that stand under their names: `rules: {a: {…}}`, or `[rules.a]` in TOML."""
+    known = set(_keys(("",)))
+    name, rule = next(iter(data.items()), ("", None))
+    if isinstance(rule, dict) and known.isdisjoint(data) and not known.isdisjoint(cast("Mapping[Any, object]", rule)):
+        message = f"{shown(name)} is no key of a rule"
+        hint = f"rules are a list, each with its name: - name: {str(name)[:40]}; in TOML [[rules]]"
+        raise RuleError(message, where=where, hint=hint)
 
 
 def _read_rule(item: object, place: str, mistakes: list[RuleError]) -> Rule:
@@ -209,6 +220,11 @@ def _key_hint(loc: tuple[int | str, ...]) -> str:
             if key in model.model_fields:
                 return f"it stands under {home}"
     best = nearest(key, known)
+    others = ["min", "max", "distribution"]
+    if "(fixed)" in loc[-2:-1] and not best and key not in others:  # those are known, but not beside `fixed`
+        known += others
+    elif "abort" in loc[-3:-1] and key == "code":
+        best = "status"
     return f"did you mean {best}?" if best else f"one of {', '.join(known)}"
 
 

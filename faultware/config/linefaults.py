@@ -209,6 +209,8 @@ def _abort(words: Words) -> Abort:
         fault = words.checked(lambda: Abort(grpc_status=status))  # type: ignore[arg-type]
         words.take()
         return fault
+    if re.fullmatch(r"[2-5][0-9]{2},", word, re.ASCII) and words.peek(1) in FAULTS:
+        raise words.wrong("a comma does not join faults", f"write abort {word[:3]} + {words.peek(1)}")
     if not re.fullmatch(r"[2-5][0-9]{2}", word, re.ASCII):
         raise words.wrong("abort needs a status from 200 to 599", "write abort 503")
     words.take()

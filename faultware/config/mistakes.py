@@ -59,7 +59,8 @@ def shown(value: object) -> str:
         case list() | tuple():
             return "a list"
         case _:
-            return f"a {type(value).__name__}"
+            name = type(value).__name__
+            return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def cut(message: str, limit: int = MAX_ECHO) -> str:

@@ -51,6 +51,7 @@ _PERCENT: Final = re.compile(r"[0-9.]+(?:%|pct)", re.ASCII)
 _COUNT: Final = re.compile(r"([0-9]+)x", re.ASCII)
 _JOINED: Final = re.compile(r"([0-9.]+(?:%|pct))([0-9]+x)", re.ASCII)
 _BARE: Final = re.compile(NUMBER, re.ASCII)
+_GLUED: Final = re.compile(r"([A-Z]+)(/.*)", re.ASCII | re.DOTALL)
 _FILE: Final = re.compile(r".*\.(?:toml|ya?ml|json)", re.DOTALL)
 
 
@@ -221,6 +222,11 @@ def _path_hint(words: Words, word: str) -> str:
         return "a file is given by FAULTWARE_CONFIG_FILE, or as a pathlib.Path"
     if "://" in word:
         return "write the path alone; the host is a condition: host=NAME"
+    if (glued := _GLUED.fullmatch(word)) and glued[1] in KNOWN_METHODS:
+        return f"write {glued[1]} {glued[2][:40]}"
+    joined = re.split(r"[|/+]", word.upper())
+    if len(joined) > 1 and KNOWN_METHODS.issuperset(joined):
+        return f"{_JOIN_HINT}: {','.join(joined)}"
     return f"write /{word[:40]}"
 
 
@@ -247,7 +253,9 @@ def _conditions(words: Words, path: PathMatch, methods: Iterable[str]) -> Match:
         if place not in fields and key is not None:
             raise words.wrong(f"{place} takes no key", f"write {example}")
         if not sign or not value:
-            raise words.wrong(f"{place} needs a value", f"write {example}")
+            name, colon, text = (key or "").partition(":")  # as headers are written elsewhere: NAME:VALUE
+            meant = f"{place}:{name[:40]}={text[:40] or words.peek(1)[:40]}" if colon and name else example
+            raise words.wrong(f"{place} needs a value", f"write {meant}")
         target, name = (fields[place], key.lower() if place == "header" else key) if key else (single, place)
         if name in target:
             raise words.wrong(f"{shown(name)} is given twice", "all conditions must hold: keep one")
@@ -283,6 +291,9 @@ def _count(words: Words) -> int:
 
 def _no_share(words: Words, word: str) -> RuleError:
     following = words.peek(1)
+    if not word and _FILE.fullmatch(words.peek(-1)):
+        hint = "a file is given by FAULTWARE_CONFIG_FILE, or as a pathlib.Path"
+        return words.wrong("how often? a share is required", hint)
     if _BARE.fullmatch(word):
         if following in ("%", "pct", "x"):
             return words.wrong("a share needs its sign", f"write {word}{following} without a blank")
@@ -352,6 +363,8 @@ def _end(words: Words) -> None:
             hint = "faults are joined by +"
         elif word.startswith("name="):
             hint = f"write as {word[5:45]}"
+        elif re.match(r"(?:body|headers?|content_type|after|template)(?:[=:]|\Z)", word):
+            hint = "a document can say more of an abort: JSON here, or a file"
         elif words.peek(-2) == "as":
             hint = "a name is one word"
         raise words.wrong(f"unexpected {shown(word)}", hint)

@@ -26,6 +26,23 @@ _SERVICE_LINKS: Final = re.compile(r"FAULTWARE_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)
 _COMMAND_LINE: Final = frozenset({"FAULTWARE_CONTROL_URL"})
 
 
+# What settings are called elsewhere, or in the head of somebody who has not looked.
+_SYNONYMS: Final = {
+    "env": "environment",
+    "stage": "environment",
+    "disabled": "enabled",
+    "active": "armed",
+    "exempt": "exclude",
+    "ignore": "exclude",
+    "skip": "exclude",
+    "faults": "rules",
+    "guards": "abort_when",
+    "redis_url": "store",
+    "redis": "store",
+    "header": "mark_responses",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Settings from one place, by name, as they were given.
@@ -86,6 +103,8 @@ def _meant(name: str, names: Iterable[str]) -> str:
     word = name.lower().removeprefix(PREFIX.lower()).partition("__")[0]
     if word in known:
         return word
+    if _SYNONYMS.get(word) in known:
+        return _SYNONYMS[word]
     # Half of a name: TOKEN is CONTROL_TOKEN, however much STORE looks like it.
     return nearest(word, [other for other in known if word in other.split("_")], 0) or nearest(word, known)
 

@@ -43,6 +43,8 @@ def read_switch(value: object) -> bool:
         return True
     if word in _OFF:
         return False
+    if isinstance(value, (int, float)):
+        raise RuleError(f"{shown(value)} is a number", hint="write true or false")
     raise RuleError(f"{shown(value)} is neither on nor off", hint="true, 1, yes, on; or false, 0, no, off, nothing")
 
 
@@ -198,6 +200,8 @@ def read_rules_value(value: object) -> tuple[Rule, ...]:
         return tuple(read_text(value))
     if isinstance(value, Path):
         return _rules_of_file(value)
+    if isinstance(value, Rule):
+        return (value,)
     if not _is_list(value):
         return tuple(read_rules(value))
     items = _items(value)

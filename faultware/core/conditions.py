@@ -80,6 +80,7 @@ class TextMatch:
             if isinstance(given := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(cast("list[object]", given)))
         kind = cast("TextKind", _the_one_kind(self, get_args(TextKind)))
+        _check_switches(self, "ignore_case", "invert", "absent_is_empty")
         object.__setattr__(self, "kind", kind)
         if self.ignore_case and kind not in _IGNORING_CASE:
             raise RuleError(f"ignore_case means nothing beside {kind}", where="ignore_case", hint="leave it out")
@@ -158,6 +159,7 @@ class PathMatch:
 
     def __post_init__(self) -> None:
         kind = cast("PathKind", _the_one_kind(self, get_args(PathKind)))
+        _check_switches(self, "ignore_case", "invert")
         object.__setattr__(self, "kind", kind)
         check_path(kind, self.value)
         if kind in ("segments", "glob", "template"):
@@ -253,6 +255,12 @@ def _check_range(value: object) -> None:
     if numbers[0] >= numbers[1]:
         message = f"no number lies from {numbers[0]} on and below {numbers[1]}"
         raise RuleError(message, where="range", hint="the second number is not part of the range")
+
+
+def _check_switches(condition: object, *names: str) -> None:
+    for name in names:
+        if not isinstance(value := getattr(condition, name), bool):
+            raise RuleError(f"{value!r} is not true or false", where=name)
 
 
 def _text_test(kind: str, value: str, *, ignore_case: bool = False) -> TextTest:

@@ -33,7 +33,9 @@ def check_path(kind: str, value: str) -> None:
     if kind == "glob":
         for segment in value.split("/"):
             if "**" in segment and segment != "**":
-                raise RuleError(f"** stands for whole segments, not inside {segment!r}", where=kind, hint="write /**/")
+                before = segment.partition("*")[0][:40]
+                hint = f"write …/{before}* or …/{before}/**" if before else "write /**/"
+                raise RuleError(f"** stands for whole segments, not inside {segment!r}", where=kind, hint=hint)
     if kind == "template":
         for segment in value.split("/"):
             if ("{" in segment or "}" in segment) and not _NAME.fullmatch(segment):

@@ -6,15 +6,17 @@ import logging
 import os
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from faultware.config.mistakes import shown
 from faultware.config.tokens import read_key_file
 from faultware.core.engine import Engine, Limits
 from faultware.core.exemptions import Exemptions
 from faultware.core.matching import Match
 from faultware.core.sampling import Dice
-from faultware.errors import RuleError
+from faultware.errors import RuleError, SettingsError
 from faultware.runtime.capabilities import Capabilities
 from faultware.runtime.caps import Budgets, Caps
 from faultware.runtime.exceptions import Exceptions
@@ -32,7 +34,7 @@ from faultware.telemetry.events import EventRing
 from faultware.telemetry.logs import LogObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from prometheus_client import CollectorRegistry
@@ -60,7 +62,7 @@ class Options(TypedDict, total=False):
 
     enabled: bool | str
     armed: bool | str
-    rules: str | Path | Iterable[Rule | str]
+    rules: str | Path | Rule | Iterable[Rule | str]
     config_file: str | Path
     exclude: str | Iterable[str | PathMatch]
     max_active_faults: int
@@ -136,12 +138,14 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     from faultware.config.guardlines import read_guards  # noqa: PLC0415
     from faultware.config.settings import load_settings  # noqa: PLC0415
 
+    _check_environ(options)
     foreign = ForeignFile()
     given: dict[str, object] = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
     settings = load_settings(options.get("environ"), foreign=foreign, **given)
     if not settings.enabled:
         _remind(options)
         return None
+    _check_objects(options)
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
     exceptions = Exceptions(options.get("exceptions", ()))
     capabilities = Capabilities(running(protocol), allow_instance_faults=settings.allow_instance_faults)
@@ -196,6 +200,25 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
 
 _MOST_ANNOUNCED: Final = 10
 _NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "health", "random", "registry"})
+
+
+def _check_environ(options: Options) -> None:
+    environ: object = options.get("environ")
+    if environ is not None and not isinstance(environ, Mapping):
+        raise SettingsError(f"{shown(environ)} is not a mapping", where="environ", hint="write environ={}")
+
+
+def _check_objects(options: Options) -> None:
+    """Refuse what would fail with the first request, or without a word that says why."""
+    given: Mapping[str, object] = dict(options)
+    for name, example in (("clock", "time.monotonic"), ("random", "random.random"), ("health", "a function")):
+        if given.get(name) is not None and not callable(given[name]):
+            raise SettingsError(f"{shown(given[name])} cannot be called", where=name, hint=f"such as {example}")
+    registry = given.get("registry")
+    if registry is not None and not hasattr(registry, "register"):
+        raise SettingsError(
+            f"{shown(registry)} is no registry", where="registry", hint="write registry=CollectorRegistry()"
+        )
 
 
 def _budgets(settings: Settings) -> Budgets:

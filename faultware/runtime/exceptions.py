@@ -38,6 +38,7 @@ class Exceptions:
             raise SettingsError(f"{given!r} is not a list", where="exceptions", hint="write exceptions=[TimeoutError]")
         else:
             entries = [(_name(kind), kind) for kind in given]
+            _check_names(entries)
         factories: dict[str, Factory] = {"InjectedFault": _injected_fault}
         for name, factory in entries:
             if isinstance(factory, type):
@@ -65,6 +66,15 @@ class Exceptions:
         if not isinstance(made, Exception) or isinstance(made, _REFUSED):
             raise SettingsError(f"{made!r} is no exception that a request can raise", where=f"exceptions[{name!r}]")
         return made
+
+
+def _check_names(entries: Iterable[tuple[str, object]]) -> None:
+    """Refuse two classes of one name: `ConnectionError` is one of Python's and one of requests'."""
+    seen: dict[str, object] = {}
+    for name, kind in entries:
+        if seen.setdefault(name, kind) is not kind:
+            hint = f"name them: exceptions={{{name!r}: …, 'Other{name}': …}}"
+            raise SettingsError(f"two exceptions are called {name}", where="exceptions", hint=hint)
 
 
 def _name(kind: object) -> str:

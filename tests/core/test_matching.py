@@ -107,6 +107,8 @@ def test_presence_can_be_asked_for_denied_and_inverted(present, invert, values, 
         ),
         ({"exact": "a", "prefix": "a"}, "exact and prefix exclude each other"),
         ({"present": "yes"}, "present: 'yes' is not true or false"),
+        ({"exact": "a", "ignore_case": "no"}, "ignore_case: 'no' is not true or false"),
+        ({"exact": "a", "invert": 0}, "invert: 0 is not true or false"),
         (
             {"present": True, "ignore_case": True},
             "ignore_case means nothing beside present (leave it out)",

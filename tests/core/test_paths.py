@@ -86,7 +86,7 @@ def test_every_kind_can_ignore_case(kind, value):
         ({"glob": "**/pay"}, "glob: a path begins with /"),
         ({"template": "{id}"}, "template: a path begins with /"),
         ({"segments": "/pay?x=1"}, "holds a query (put it under query, or write query:key=value)"),
-        ({"glob": "/a**"}, "** stands for whole segments, not inside 'a**' (write /**/)"),
+        ({"glob": "/a**"}, "** stands for whole segments, not inside 'a**' (write …/a* or …/a/**)"),
         ({"glob": "/***"}, "** stands for whole segments, not inside '***'"),
         (
             {"template": "/users/{id"},

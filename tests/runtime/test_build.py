@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -150,6 +151,27 @@ def test_exceptions_that_the_application_registers_may_be_raised():
     assert isinstance(service.injector.exceptions.make("TimeoutError"), TimeoutError)
     with pytest.raises(SettingsError, match="cannot be injected"):
         make(exceptions=[SystemExit])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("clock", 5, "clock: 5 cannot be called (such as time.monotonic)"),
+        ("random", random, "random: a module cannot be called (such as random.random)"),
+        ("health", True, "health: true cannot be called (such as a function)"),
+        ("registry", "mine", "registry: 'mine' is no registry (write registry=CollectorRegistry())"),
+        ("environ", ["A=1"], "environ: a list is not a mapping (write environ={})"),
+    ],
+)
+def test_objects_of_the_wrong_kind_are_refused_before_the_first_request(option, value, message):
+    with pytest.raises(SettingsError) as caught:
+        make(**{option: value})
+    assert str(caught.value) == message
+
+
+def test_a_single_rule_needs_no_list():
+    rule = Rule("one", Match(path="/pay"), percentage=100, abort=Abort(503))
+    assert [entry.rule for entry in make(rules=rule).injector.live_rules()] == [rule]
 
 
 def test_metrics_go_to_the_registry_that_was_given():

@@ -179,6 +179,13 @@ def test_what_would_end_more_than_the_request_is_refused(given):
         (5, "exceptions: 5 is not a list (write exceptions=[TimeoutError])"),
         (["TimeoutError"], "exceptions: 'TimeoutError' is not an exception class"),
         ({"x": "TimeoutError"}, "exceptions['x']: 'TimeoutError' makes no exception"),
+        (
+            [ValueError, type("ValueError", (Exception,), {})],
+            (
+                "exceptions: two exceptions are called ValueError "
+                "(name them: exceptions={'ValueError': …, 'OtherValueError': …})"
+            ),
+        ),
     ],
 )
 def test_what_is_no_exception_is_refused(given, message):
