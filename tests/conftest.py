@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from faultware.runtime import injector
 from tests.runtime.kit import StillRefresher
@@ -23,6 +24,10 @@ SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow
 settings.register_profile("everyday", max_examples=50, derandomize=True, **SLOW_IS_FINE)
 settings.register_profile("thorough", max_examples=1000, **SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+if settings.default.derandomize:
+    # Hypothesis tries the constants of those of our modules that are loaded by then as well: in which order the tests
+    # run, on which worker, and every change anywhere would give all tests other examples.
+    providers._get_local_constants = providers.Constants
 
 
 @pytest.fixture
