@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from faultware.core.expressions import LAST, Anchor, Atomic, Chars, Choice, Repeat, Series, read, text
 from faultware.core.request import as_sent
-from faultware.interop.re2syntax import from_re2, in_python, quote, to_re2
+from faultware.interop.re2syntax import EMPTY, from_re2, in_python, quote, to_re2
 
 if TYPE_CHECKING:
     from faultware.core.expressions import Node
@@ -122,7 +122,7 @@ def raw_pattern(source: str) -> str | None:
 
 
 def _written(node: Node) -> str | None:
-    return None if _has_nothing(node) else to_re2(in_python(text(node)))
+    return None if _has_nothing(node) else to_re2(in_python(text(node)) or EMPTY)
 
 
 def _has_nothing(node: Node) -> bool:
@@ -209,7 +209,7 @@ def text_pattern(condition: TextMatch) -> str | None:
         case "regex":
             return to_re2(case + value)
         case "one_of":
-            return "|".join(map(quote, condition.one_of or ()))
+            return "|".join(map(quote, condition.one_of or ())) or EMPTY
         case "range" | "present":
             return None
         case _ as unknown:

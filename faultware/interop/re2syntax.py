@@ -18,6 +18,8 @@ from faultware.config.mistakes import shown
 from faultware.core.expressions import read, text
 from faultware.errors import RuleError
 
+# What matches nothing but an empty text. A pattern that is empty itself counts as a missing one everywhere.
+EMPTY: Final = "(?:)"
 _MAX_REPEAT: Final = 1000
 _PYTHON: Final = re.DOTALL | re.ASCII
 _END: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\Z")
@@ -127,7 +129,7 @@ class _Translator:
         written = self._group()
         if self._at < len(self._text):
             raise self._refused("a closing parenthesis has no opening one")
-        return head + written
+        return head + written or EMPTY
 
     def _group(self) -> str:
         """Alternatives up to a closing parenthesis, or to the end."""

@@ -9,6 +9,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultware import TextMatch
 from faultware.errors import RuleError
 from faultware.interop.re2syntax import from_re2, quote, to_re2
 
@@ -67,6 +68,12 @@ def test_what_is_read_is_what_re2_reads_and_matches_what_re2_matches(pattern):
     for subject in SUBJECTS:
         theirs_matches = reference.fullmatch(subject.encode("latin-1")) is not None
         assert (ours.fullmatch(subject) is not None) is theirs_matches, (pattern, written, subject)
+
+
+@pytest.mark.parametrize("pattern", ["(?s)", r"\Q\E", "(?-i)"])
+def test_a_pattern_of_nothing_but_marks_is_no_empty_pattern(pattern):
+    assert TextMatch(regex=from_re2(pattern)).accepts(("",))
+    assert to_re2(from_re2(pattern)) == "(?:)"
 
 
 @given(patterns)
