@@ -36,6 +36,7 @@ _CASE: Final = 0x20
 # RE2's own, at both ends.
 _OVERHEAD: Final = 4
 _FLAGS: Final = re.DOTALL | re.ASCII
+_END: Final = Anchor(r"\z")
 
 
 def blurs(match: Match) -> list[str]:
@@ -103,7 +104,7 @@ def _segment(segment: str) -> str:
 
 def plain_pattern(source: str) -> str | None:
     """A pattern of Python for RE2, as far as it matches texts without percent sign and question mark."""
-    return _written(_without(read(source, _FLAGS), "%?", _ASCII))
+    return _written(_without(_open(read(source, _FLAGS)), "%?", _ASCII))
 
 
 def host_pattern(condition: TextMatch) -> str | None:
@@ -118,7 +119,18 @@ def host_pattern(condition: TextMatch) -> str | None:
 
 def raw_pattern(source: str) -> str | None:
     """A pattern of Python for RE2, as far as it matches texts without question mark."""
-    return _written(_without(read(source, _FLAGS), "?"))
+    return _written(_without(_open(read(source, _FLAGS)), "?"))
+
+
+def _open(node: Node) -> Node:
+    """The same without the anchors that end it: the whole text is compared anyway, and a query may stand behind it."""
+    match node:
+        case Series((*items, last)):
+            return Series(tuple(items)) if last == _END else Series((*items, _open(last)))
+        case Choice(options):
+            return Choice(tuple(map(_open, options)))
+        case _:
+            return Series(()) if node == _END else node
 
 
 def _written(node: Node) -> str | None:
@@ -126,12 +138,12 @@ def _written(node: Node) -> str | None:
 
 
 def _has_nothing(node: Node) -> bool:
-    """Whether a place is left at which no character may stand."""
+    """Whether a place is left at which no character may stand, or an end in the middle."""
     match node:
         case Chars(intervals):
             return not intervals
         case Anchor():
-            return False
+            return node == _END
         case Series(items) | Choice(items):
             return any(map(_has_nothing, items))
         case Repeat(item) | Atomic(item):

@@ -87,7 +87,7 @@ def to_re2(pattern: str) -> str | None:
     """
     tree = read(pattern, _PYTHON)
     for written in (_END.sub(r"\1\\z", pattern), text(tree)):
-        spelling = "".join(letter if letter.isascii() else f"\\x{{{ord(letter):x}}}" for letter in written)
+        spelling = "".join(letter if letter.isascii() else _plain(letter) for letter in written)
         try:
             if read(from_re2(spelling), _PYTHON) == tree:
                 return spelling

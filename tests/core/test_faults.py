@@ -129,6 +129,7 @@ def test_headers_are_added_and_may_name_the_content_type():
     [
         ({"status": 204, "body": "x"}, "body: an answer with status 204 has no body (leave it out)"),
         ({"status": 205, "body": {"a": 1}}, "body: an answer with status 205 has no body"),
+        ({"status": 204, "body": {}}, "body: an answer with status 204 has no body"),
         ({"status": 304, "body": b"x"}, "body: an answer with status 304 has no body"),
         ({"body": 7}, "body: int is no body (a text, or a JSON object or list)"),
         ({"body": {"a": math.nan}}, "body: this is no JSON"),

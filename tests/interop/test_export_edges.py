@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from faultware import Abort, Match, Rule, TextMatch
+from faultware import Abort, Match, PathMatch, Rule, TextMatch
+from faultware.core.request import Request
+from faultware.interop.envoyexport import export_envoy
 from tests.interop.test_export import EXPORTS, back
 
 EMPTY = (TextMatch(one_of=("",)), TextMatch(one_of=("", "")), TextMatch(exact=""), TextMatch(regex="(?:)"))
@@ -19,3 +23,32 @@ def test_an_empty_value_becomes_no_empty_pattern_which_the_mesh_refuses(text, to
         assert [found.accepts((value,)) for value in ("", "a")] == [True, False]
     for group in ("", "g"):
         assert back(EXPORTS[to]([Rule(match=Match(raw_path=text), percentage=1, abort=Abort(503), group=group)]))
+
+
+PATHS = ("/a", "/a/b", "/b", "/a$", "/é", "é", "É", "/")
+
+
+REGEXES = ("^/a$", r"/a\Z|(/b$)", r"/a\b", "(?i)/A$")
+
+
+@pytest.mark.parametrize(
+    ("field", "regex"),
+    [*product(("path", "raw_path"), REGEXES), ("raw_path", "/é"), ("raw_path", "(?i)é|b"), ("raw_path", "[é-ÿ]$")],
+)
+def test_a_pattern_says_the_same_of_a_path_with_a_query_behind_it(field, regex):
+    for invert in (False, True):
+        condition = (TextMatch if field == "raw_path" else PathMatch)(regex=regex, invert=invert)
+        rule = Rule(match=Match(**{field: condition}), percentage=1, abort=Abort(503))
+        (again,) = back(export_envoy([rule]))
+        for path, query in product(PATHS, ("", "b", "/a")):
+            # A decoded path that needs no decoding is the one that was sent.
+            if path.isascii() or field == "raw_path":
+                request = Request(path=path, raw_path=path, query_string=query)
+                assert again.match.accepts(request) is rule.match.accepts(request), (path, query)
+
+
+@pytest.mark.parametrize("field", ["path", "raw_path"])
+def test_a_pattern_that_ends_in_the_middle_is_left_out(field):
+    condition = (TextMatch if field == "raw_path" else PathMatch)(regex="/a$b*")
+    exported = export_envoy([Rule(match=Match(**{field: condition}), percentage=1, abort=Abort(503))])
+    assert [remark.what for remark in exported.losses] == [f"match.{field}"]

@@ -84,9 +84,9 @@ class Abort:
             status = 200 if status is None else status
         if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
             raise RuleError(f"{status!r} is not a status", where="status", hint="a whole number from 200 to 599")
-        if status in BODILESS and body:
-            raise RuleError(f"an answer with status {status} has no body", where="body", hint="leave it out")
         content, natural_type = _body(status, body)
+        if status in BODILESS and content:
+            raise RuleError(f"an answer with status {status} has no body", where="body", hint="leave it out")
         if content_type is not None:
             check_header("content-type", content_type, "content_type")
         pairs = read_headers(headers, "headers")

@@ -16,7 +16,7 @@ _RESET_CONTENT: Final = 205
 
 
 class StatusChange(Stage):
-    """Puts another status in the place of the application's. If that one allows no body, the body is dropped.
+    """Puts another status in the place of the application's. If either allows no body, the body is dropped.
 
     Args:
         status: The new one.
@@ -35,9 +35,12 @@ class StatusChange(Stage):
             changed = changed.without("content-length", "transfer-encoding")
             if self._status == _RESET_CONTENT:
                 changed = changed.with_line("content-length", "0")
-        elif head.length and head.status in BODILESS:
-            # A 304 may tell the length of the body that it does not have (RFC 9110, section 8.6).
-            changed = changed.with_length(0)
+        elif head.status in BODILESS:
+            # A server drops what an application sends behind such a status.
+            self.is_bound = True
+            if head.length:
+                # A 304 may tell the length of the body that it does not have (RFC 9110, section 8.6).
+                changed = changed.with_length(0)
         yield Start(changed)
 
     def feed(self, data: bytes) -> Effects:

@@ -71,7 +71,10 @@ def _after(fault, whole, method, draw, most, max_delay):
 def _with_status(status, whole):
     head = whole.head
     if status not in (204, 205, 304):
-        return replace(whole, head=Head(status, head.headers))
+        changed = Head(status, head.headers)
+        if head.status not in (204, 205, 304):
+            return replace(whole, head=changed)
+        return replace(whole, head=changed.with_length(0) if head.length else changed, body=b"")
     kept = tuple(line for line in head.headers if line[0].lower() not in ("content-length", "transfer-encoding"))
     if status == 205:
         kept += (("content-length", "0"),)
