@@ -46,9 +46,9 @@ _stay = weakref.WeakSet()
 
 
 def let_threads_end(patience_seconds=2.0):
-    """Wait until the threads of stores that earlier tests have used are gone, and with them their descriptors.
+    """Wait until the threads of stores and listeners of earlier tests are gone, and with them their descriptors.
 
-    A store that somebody still holds keeps its threads: each of these is waited for once.
+    Who is still held by somebody keeps its threads: each of these is waited for once.
     """
     waiting = [thread for thread in threading.enumerate() if _has_descriptors(thread) and thread not in _stay]
     if waiting:
@@ -59,7 +59,10 @@ def let_threads_end(patience_seconds=2.0):
 
 
 def _has_descriptors(thread):
-    return thread.name.startswith(("faultware-redis", "faultware-bell"))
+    # The last ones are of socketserver.
+    return thread.name.startswith(("faultware-redis", "faultware-bell", "faultware-control")) or (
+        "process_request" in thread.name
+    )
 
 
 def pytest_terminal_summary(terminalreporter):

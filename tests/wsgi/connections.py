@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,15 +58,29 @@ class Asked:
         return False
 
 
-def descriptors() -> int:
-    """How many this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def copies(connection: socket.socket) -> int:
+    """How many descriptors of this process are this connection."""
+    place = Path("/proc/self/fd")
+    own, found = (place / str(connection.fileno())).readlink(), 0
+    for path in place.iterdir():
+        with suppress(OSError):  # closed meanwhile, by another thread
+            found += path.readlink() == own
+    return found
 
 
-def received(client: socket.socket) -> tuple[bytes, str]:
-    """Everything that the client gets, and how the connection ends: `fin` or `reset`; `open`: it does not."""
+def leave(client: socket.socket, server: socket.socket) -> None:
+    """The client goes, and the server's kernel knows it."""
+    client.close()
+    select.select([server], [], [], PATIENCE_SECONDS)
+
+
+def received(client: socket.socket, *, is_over: bool = True) -> tuple[bytes, str]:
+    """Everything that the client gets, and how the connection ends: `fin` or `reset`; `open`: it does not.
+
+    A kernel that has much to do may hand over what was sent a moment later: what `is_over` is waited for.
+    """
     data = bytearray()
-    while select.select([client], [], [], 0)[0]:
+    while select.select([client], [], [], PATIENCE_SECONDS if is_over else 0)[0]:
         try:
             piece = client.recv(65536)
         except ConnectionResetError:

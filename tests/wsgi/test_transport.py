@@ -66,7 +66,7 @@ def test_a_connection_that_others_may_share_or_that_is_not_certain_is_let_alone(
         assert allowed(connection, *POLITE, *RUDE, *RAW) == {False}
         connection.end("reset")
         connection.close()
-        assert received(client) == (b"", "open")
+        assert received(client, is_over=False) == (b"", "open")
 
 
 @pytest.mark.parametrize("port", ["", "none", None, "-1"])
@@ -109,7 +109,7 @@ def test_uwsgi_hands_out_a_descriptor_whose_owner_its_own_words_tell(monkeypatch
         assert (allowed(connection, *RUDE), allowed(connection, *POLITE, *RAW)) == ({rude}, {polite})
         connection.end("fin")
         connection.close()
-        assert received(client) == (b"", "fin" if polite else "open")
+        assert received(client, is_over=polite) == (b"", "fin" if polite else "open")
 
 
 def test_a_uwsgi_without_its_module_has_no_connection():
