@@ -14,7 +14,12 @@ def decided(app: ASGIApp) -> ASGIApp:
     """The application, to be called once."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        token = nesting.enter(scope["method"], scope["path"])
+        query_string: bytes = scope.get("query_string", b"")
+        host: bytes = next((line[1] for line in scope.get("headers", ()) if line[0] == b"host"), b"")
+        request = nesting.Decided(
+            scope["method"], scope["path"], query_string.decode("latin-1"), host.decode("latin-1")
+        )
+        token = nesting.enter(request)
         try:
             await app(scope, receive, send)
         finally:

@@ -98,4 +98,6 @@ def path_info(environ: WSGIEnvironment) -> str:
 def is_decided_outside(environ: WSGIEnvironment) -> bool:
     """Whether an ASGI middleware around this application has decided for the request; a mount takes its prefix off."""
     outer = nesting.decided()
-    return outer is not None and outer[0] == environ["REQUEST_METHOD"] and outer[1].endswith(path_info(environ))
+    if outer is None or outer.method != environ["REQUEST_METHOD"] or outer.host != environ.get("HTTP_HOST", ""):
+        return False
+    return outer.query_string == environ.get("QUERY_STRING", "") and outer.path.endswith(path_info(environ))

@@ -43,17 +43,26 @@ def test_the_inner_one_decides_where_the_outer_one_has_no_rule(carried):
     assert ask_asgi(app, "/other")[0] == 503
 
 
-def test_a_service_that_is_called_in_process_while_another_request_is_served_decides_for_itself():
+@pytest.mark.parametrize(
+    ("path", "host", "call"),
+    [
+        ("/pay", "localhost", "/stock"),
+        # The end of a path alone says nothing: a mount takes the beginning off.
+        ("/pay/stock", "shop.example", "/stock"),
+        ("/pay/stock", "localhost", "/stock?size=1"),
+    ],
+)
+def test_a_service_that_is_called_in_process_while_another_request_is_served_decides_for_itself(path, host, call):
     other = Client(ruled(wsgi, hello, "/stock 100% abort 503"))
     statuses = []
 
     async def calls_another(scope, receive, send):
-        statuses.append(other.get("/stock").status_code)
+        statuses.append(other.get(call).status_code)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
-    ask_asgi(ruled(asgi, calls_another), "/pay")
-    statuses.append(other.get("/stock").status_code)
+    ask_asgi(ruled(asgi, calls_another), path, headers={"host": host})
+    statuses.append(other.get(call).status_code)
     assert statuses == [503, 503]
 
 
