@@ -205,7 +205,8 @@ def _abort(words: Words) -> Abort:
     word = words.peek()
     if word.startswith("grpc="):
         name = word.removeprefix("grpc=")
-        status = STATUSES.index(name) if name in STATUSES else int(name) if name.isdigit() and len(name) < 3 else name
+        is_number = name.isascii() and name.isdigit() and len(name) < 3
+        status = STATUSES.index(name) if name in STATUSES else int(name) if is_number else name
         fault = words.checked(lambda: Abort(grpc_status=status))  # type: ignore[arg-type]
         words.take()
         return fault
