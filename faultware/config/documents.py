@@ -82,7 +82,7 @@ def read_rules(data: object, *, where: str = "rules") -> list[Rule]:
     return rules
 
 
-def read_text(text: str, *, where: str = "rules") -> list[Rule]:
+def read_text(text: str) -> list[Rule]:
     """Read rules from a text that is JSON when it begins with `[` or `{`, and else in the one-line form.
 
     Raises:
@@ -97,7 +97,7 @@ def read_text(text: str, *, where: str = "rules") -> list[Rule]:
             message = f"this begins like JSON but is not: {error.message.partition(': ')[2]}"
             raise RuleError(message, where=error.where, hint=error.hint) from None
         raise
-    return read_rules(data, where=where)
+    return read_rules(data)
 
 
 class _NotPossible(Exception):  # noqa: N818  (a sign between two functions here; the mistakes themselves are listed)

@@ -125,18 +125,15 @@ def read_described(described: type[Any], value: object, *extra: str) -> Any:
         raise RuleError(f"{shown(value)} is not a mapping", hint=_mapping_hint(forms))
     given: dict[str, Any] = {}
     for key, inner in cast("dict[str, object]", value).items():
-        if key in forms:
-            try:
-                given[forms[key].name] = read_value(forms[key].form.kind, inner)
-            except RuleError as error:
-                raise error.inside(key) from None
-        elif key in extra:
-            try:
-                given[key] = read_percentage(inner)
-            except RuleError as error:
-                raise error.inside(key) from None
-        else:
+        if key not in forms and key not in extra:
             raise RuleError(f"unknown key {shown(key)}", hint=did_you_mean(key, [*forms, *extra]))
+        try:
+            if key in forms:
+                given[forms[key].name] = read_value(forms[key].form.kind, inner)
+            else:
+                given[key] = read_percentage(inner)
+        except RuleError as error:
+            raise error.inside(key) from None
     for key, field in forms.items():
         if field.is_required and field.name not in given:
             raise RuleError(f"{key} is missing", hint=_mapping_hint(forms))
@@ -144,7 +141,7 @@ def read_described(described: type[Any], value: object, *extra: str) -> Any:
 
 
 def _mapping_hint(forms: dict[str, FieldForm]) -> str:
-    example = ", ".join(key for key in forms)
+    example = ", ".join(forms)
     return f"a mapping with {example}" if example else "write {} or true"
 
 

@@ -122,7 +122,7 @@ def read_fallback(words: Words) -> Abort | None:
     return _abort(words)
 
 
-def parse_delay(text: str, *, percentage: float = 100) -> Delay:
+def parse_delay(text: str) -> Delay:
     """Read how long a delay lasts: `200ms`, `200ms±50ms`, `150ms..250ms`.
 
     Raises:
@@ -130,11 +130,11 @@ def parse_delay(text: str, *, percentage: float = 100) -> Delay:
     """
     spread = _SPREAD.fullmatch(text)
     if spread is None:
-        return Delay(_duration(text), percentage=percentage)
+        return Delay(_duration(text))
     low, high = _duration(spread["low"].rstrip()), _duration(spread["high"].lstrip())
     if spread["sign"] == "..":
-        return Delay(Uniform(low, high), percentage=percentage)
-    return Delay(low, jitter_seconds=high, percentage=percentage)
+        return Delay(Uniform(low, high))
+    return Delay(low, jitter_seconds=high)
 
 
 def read_duration(words: Words) -> float:
@@ -181,8 +181,7 @@ def _fault(words: Words) -> Fault:
         case _ if word.replace("-", "_") in FAULTS:
             raise words.wrong(f"unknown fault {shown(word)}", f"write {word.replace('-', '_')}")
         case _:
-            meant = SYNONYMS.get(word)
-            meant = meant or nearest(word, FAULTS)
+            meant = SYNONYMS.get(word) or nearest(word, FAULTS)
             hint = f"did you mean {meant}?" if meant else FAULTS_HINT
             raise words.wrong(f"unknown fault {shown(word)}", hint)
 

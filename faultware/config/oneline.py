@@ -83,16 +83,9 @@ def repeated_names(rules: Iterable[Rule]) -> list[RuleError]:
     mistakes: dict[str, RuleError] = {}
     for rule in rules:
         if rule.name in seen and rule.name not in mistakes:
+            message, hint = f"the name {rule.name!r} is used twice", "a name is unique: rename or remove one of them"
             if rule.name == rule.derived_name():
-                message, hint = (
-                    f"{shown(str(rule))} is given twice",
-                    "remove one, or give it a name of its own",
-                )
-            else:
-                message, hint = (
-                    f"the name {rule.name!r} is used twice",
-                    "a name is unique: rename or remove one of them",
-                )
+                message, hint = f"{shown(str(rule))} is given twice", "remove one, or give it a name of its own"
             mistakes[rule.name] = RuleError(message, hint=hint)
         seen.add(rule.name)
     return list(mistakes.values())

@@ -191,13 +191,9 @@ class RuleDocument(FaultFields):
     by_headers: Annotated[ByHeaders | None, Described(ByHeaders, ())] = None
     for_: Duration | None = Field(default=None, alias="for", description="How long the rule lives once it is loaded.")
 
-    @property
-    def _how_often(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in _HOW_OFTEN)
-
     def build(self) -> Rule:
         """The rule as the core has it."""
-        if all(value is None for value in self._how_often):
+        if all(getattr(self, name) is None for name in _HOW_OFTEN):
             hint = "write percentage: 10; 100 hits every request"
             raise RuleError("how often? a percentage is required", hint=hint)
         fallback = self.fallback

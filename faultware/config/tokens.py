@@ -121,7 +121,7 @@ def read_token_file(path: Path) -> str:
         SettingsError: The file cannot be read.
         RuleError: What it holds is no token.
     """
-    return read_token(_text(path).removesuffix("\n").removesuffix("\r"))
+    return read_token(_line(path, "token"))
 
 
 def read_key_file(path: Path) -> str:
@@ -131,7 +131,7 @@ def read_key_file(path: Path) -> str:
         SettingsError: The file cannot be read.
         RuleError: What it holds is no key.
     """
-    return read_key(_text(path, "key").removesuffix("\n").removesuffix("\r"))
+    return read_key(_line(path, "key"))
 
 
 def read_tokens_file(path: Path) -> tuple[Token, ...]:
@@ -141,7 +141,7 @@ def read_tokens_file(path: Path) -> tuple[Token, ...]:
         SettingsError: The file cannot be read.
         RuleError: It holds no token, or something that is none.
     """
-    lines = (line.strip() for line in _text(path).splitlines())
+    lines = (line.strip() for line in _text(path, "token").splitlines())
     tokens = read_tokens([line for line in lines if line and not line.startswith("#")])
     if not tokens:
         raise RuleError("there is no token in it", hint="write NAME:ROLE:TOKEN on a line of its own")
@@ -171,7 +171,12 @@ def _beginning(path: Path) -> str:
     return "".join(path.parts[: 2 if path.is_absolute() else 1])
 
 
-def _text(path: Path, what: str = "token") -> str:
+def _line(path: Path, what: str) -> str:
+    """The text in a file without its final line break."""
+    return _text(path, what).removesuffix("\n").removesuffix("\r")
+
+
+def _text(path: Path, what: str) -> str:
     try:
         return read_bytes(path, _MAX_FILE).decode()
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from faultware.config.quantities import DURATION_PATTERN
 from faultware.control.messages import Problem
 from faultware.errors import RuleError
 
@@ -14,11 +15,7 @@ if TYPE_CHECKING:
 
     from faultware.control.messages import ControlRequest
 
-DURATION: Final = {
-    "type": "string",
-    "pattern": r"^([0-9]{1,30}(?:\.[0-9]{1,30})?(ms|s|m|h))+$",
-    "examples": ["250ms", "5m", "1m30s"],
-}
+DURATION: Final = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["250ms", "5m", "1m30s"]}
 _TEXTS: Final = {
     "type": "object",
     "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},

@@ -75,7 +75,7 @@ def match_document(match: Match) -> Document:
     """The conditions in the document form."""
     document: Document = {}
     if match.path is not None:
-        document["path"] = match.path.value if match.path.is_plain else _path_document(match.path)
+        document["path"] = match.path.value if match.path.is_plain else _condition(match.path, match.path.value)
     if match.methods:
         document["methods"] = sorted(match.methods)
     if match.raw_path is not None:
@@ -299,10 +299,6 @@ def _text_document(text: TextMatch) -> Any:
     if text.absent_is_empty:
         document["absent_is_empty"] = True
     return document
-
-
-def _path_document(path: PathMatch) -> Document:
-    return _condition(path, path.value)
 
 
 def _condition(match: TextMatch | PathMatch, value: object) -> Document:

@@ -186,7 +186,8 @@ class Rule:
             raise RuleError("a fault is missing", hint=_FAULTS_HINT)
         terminal = [fault.kind for fault in self.faults if fault.phase is Phase.TERMINAL]
         terminal += [choice.fault.kind for choice in self.choose if choice.fault.phase is Phase.TERMINAL][:1]
-        terminal += ["abort by headers"] if self.by_headers is not None and self.by_headers.abort else []
+        if self.by_headers is not None and self.by_headers.abort:
+            terminal.append("abort by headers")
         if len(terminal) > 1:
             message = f"two faults end the request: {' and '.join(terminal)}"
             raise RuleError(message, hint="write two rules; each rolls its own dice")
@@ -242,8 +243,10 @@ class Rule:
 
     def derived_name(self) -> str:
         """The name of a rule that nobody named: its path and faults, and a digest of the whole, never its position."""
-        acts = [fault.kind for fault in self.everything] + ["by-headers"] * (self.by_headers is not None) or ["spare"]
-        words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *acts]))
+        acts = [fault.kind for fault in self.everything]
+        if self.by_headers is not None:
+            acts.append("by-headers")
+        words = re.sub(r"[^a-z0-9]+", "-", "-".join([self.match.written_path.lower(), *(acts or ["spare"])]))
         content = json.dumps(rule_document(self, with_name=False), sort_keys=True)
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         stem = words.strip("-")[:44].strip("-")

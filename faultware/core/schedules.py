@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from faultware.core.faults.forms import SECONDS, SOME_SECONDS, Form, Percent, settle_fields
+from faultware.core.faults.forms import PERCENT, SECONDS, SOME_SECONDS, Form, settle_fields
 from faultware.errors import RuleError
 
 
@@ -27,7 +27,7 @@ class Schedule:
     """
 
     start_after_seconds: Annotated[float, Form("start_after", SECONDS)] = 0.0
-    from_percentage: Annotated[float, Form("from", Percent())] = 0.0
+    from_percentage: Annotated[float, Form("from", PERCENT)] = 0.0
     ramp_seconds: Annotated[float, Form("ramp", SECONDS)] = 0.0
     stop_after_seconds: Annotated[float | None, Form("stop_after", SOME_SECONDS)] = None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from faultware.core.faults.forms import (
+    PERCENT,
     RATE,
     SECONDS,
     SIZE,
@@ -14,7 +15,6 @@ from faultware.core.faults.forms import (
     At,
     Form,
     Json,
-    Percent,
     Place,
     Text,
     Whole,
@@ -153,7 +153,7 @@ class Corrupt:
     kind: ClassVar = "corrupt"
     phase: ClassVar = Phase.RESPONSE
     needs: ClassVar = Needs.NOTHING
-    share: Annotated[float, Form("share", Percent(), is_first=True)]
+    share: Annotated[float, Form("share", PERCENT, is_first=True)]
     unit: Annotated[Literal["bytes", "bits"], Form("unit", Word(("bytes", "bits")))] = "bytes"
     percentage: float = 100
 

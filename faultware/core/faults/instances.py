@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from faultware.core.faults.forms import SOME_SECONDS, Form, Percent, Size, Whole, Word, settle
+from faultware.core.faults.forms import PERCENT, SOME_SECONDS, Form, Size, Whole, Word, settle
 from faultware.core.faults.phases import Needs, Phase
 from faultware.errors import RuleError
 
@@ -46,7 +46,7 @@ class Cpu:
     kind: ClassVar = "cpu"
     phase: ClassVar = Phase.INSTANCE
     needs: ClassVar = Needs.PROCESS
-    share: Annotated[float, Form("share", Percent(), is_first=True)]
+    share: Annotated[float, Form("share", PERCENT, is_first=True)]
     duration_seconds: Annotated[float, Form("duration", SOME_SECONDS)] = 10.0
     percentage: float = 100
 

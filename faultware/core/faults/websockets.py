@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from faultware.core.faults.forms import PERCENT, SECONDS, SOME_SECONDS, Form, Percent, Text, Whole, Word, settle
+from faultware.core.faults.forms import PERCENT, SECONDS, SOME_SECONDS, Form, Text, Whole, Word, settle
 from faultware.core.faults.phases import Needs, Phase
 from faultware.errors import RuleError
 
@@ -81,7 +81,7 @@ class WebsocketMessages:
     delay_seconds: Annotated[float, Form("delay", SECONDS)] = 0.0
     drop: Annotated[float, Form("drop", PERCENT)] = 0.0
     duplicate: Annotated[float, Form("duplicate", PERCENT)] = 0.0
-    corrupt: Annotated[float, Form("corrupt", Percent())] = 0.0
+    corrupt: Annotated[float, Form("corrupt", PERCENT)] = 0.0
     of: Annotated[Literal["incoming", "outgoing", "both"], Form("of", Word(("incoming", "outgoing", "both")))] = "both"
     percentage: float = 100
 
