@@ -102,8 +102,9 @@ def _of_document(text: str) -> Target:
 
 
 def _of_data(data: dict[str, object]) -> Target:
+    from faultware.config.loading import load_settings  # noqa: PLC0415  (loads asyncio)
     from faultware.config.mistakes import did_you_mean, shown  # noqa: PLC0415
-    from faultware.config.settings import NAMES, load_settings  # noqa: PLC0415  (loads asyncio)
+    from faultware.config.settings import NAMES  # noqa: PLC0415  (loads asyncio)
     from faultware.config.values import read_rules_value  # noqa: PLC0415
 
     if data.keys() <= {"rules"}:
@@ -118,7 +119,7 @@ def _of_data(data: dict[str, object]) -> Target:
 
 def _of_file(path: Path) -> Target:
     from faultware.config.files import read_file  # noqa: PLC0415
-    from faultware.config.settings import load_settings  # noqa: PLC0415  (loads asyncio)
+    from faultware.config.loading import load_settings  # noqa: PLC0415  (loads asyncio)
     from faultware.config.values import read_rules_value  # noqa: PLC0415
     from faultware.interop.hints import may_be_foreign  # noqa: PLC0415
 

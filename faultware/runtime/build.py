@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from faultware.config.guardlines import read_guards
 from faultware.config.mistakes import shown
 from faultware.config.tokens import read_key_file
 from faultware.core.engine import Engine, Limits
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from faultware.runtime.exceptions import Registration
     from faultware.runtime.servers import Protocol
     from faultware.telemetry.prometheus import Metrics
+
+_MOST_ANNOUNCED: Final = 10
+_NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "health", "random", "registry"})
 
 _log = logging.getLogger("faultware")
 
@@ -135,15 +138,13 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         StoreError: What the store holds cannot be read any more.
     """
     # pydantic-settings loads asyncio and takes longer than all the rest: not before somebody builds a middleware.
-    from faultware.config.guardlines import read_guards  # noqa: PLC0415
-    from faultware.config.settings import load_settings  # noqa: PLC0415
+    from faultware.config.loading import load_settings  # noqa: PLC0415
 
     _check_environ(options)
     foreign = ForeignFile()
     given: dict[str, object] = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
     settings = load_settings(options.get("environ"), foreign=foreign, **given)
     if not settings.enabled:
-        _remind(options)
         return None
     _check_objects(options)
     clocks = Clocks(options.get("clock", time.monotonic), time.time)
@@ -157,18 +158,12 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
         clocks=clocks,
         kill_file=settings.kill_file,
         capabilities=capabilities,
-        asking=None
-        if key is None
-        else _asking(key, exceptions, capabilities, clocks, carries=settings.fault_propagation),
+        asking=_asking(key, exceptions, capabilities, clocks, carries=settings.fault_propagation),
     )
-    events = EventRing()
+    events, draw = EventRing(), options.get("random", random.random)
     injector = Injector(
         switch,
-        Engine(
-            Dice(options.get("random", random.random), settings.seed),
-            Limits(settings.max_delay, settings.max_percentage),
-            _may_ask(settings),
-        ),
+        Engine(Dice(draw, settings.seed), Limits(settings.max_delay, settings.max_percentage), _may_ask(settings)),
         exemptions=Exemptions(settings.exclude),
         exceptions=exceptions,
         observers=(events, LogObserver(clocks.monotonic)),
@@ -180,26 +175,12 @@ def build(options: Options, protocol: Protocol = "") -> Service | None:
     )
     if isinstance(key, WatchedFile):
         injector.chores.append(key.tend)
-    try:
-        watch = Watch(
-            settings.abort_when,
-            read=read_guards,
-            health=options.get("health"),
-            prometheus_url=settings.prometheus_url,
-            has_loop=protocol != "wsgi",
-        )
-    except RuleError as error:
-        raise error.inside("abort_when") from None
-    injector.chores.append(watch.tick)
-    injector.chores.append(Timetable(options.get("random", random.random), is_dry=settings.dry_run).tick)
+    watch = _watch(settings, options.get("health"), has_loop=protocol != "wsgi")
+    injector.chores += [watch.tick, Timetable(draw, is_dry=settings.dry_run).tick]
     foreign.announce()
     _announce(settings, injector)
     NESTING.add(protocol)
     return Service(settings, injector, events, watch)
-
-
-_MOST_ANNOUNCED: Final = 10
-_NOT_SETTINGS: Final = frozenset({"clock", "environ", "exceptions", "health", "random", "registry"})
 
 
 def _check_environ(options: Options) -> None:
@@ -242,13 +223,17 @@ def _signing_key(settings: Settings) -> WatchedFile[str] | str | None:
 
 
 def _asking(
-    key: WatchedFile[str] | str,
+    key: WatchedFile[str] | str | None,
     exceptions: Exceptions,
     capabilities: Capabilities,
     clocks: Clocks,
     *,
     carries: bool,
-) -> SignedRequests:
+) -> SignedRequests | None:
+    """Finds the rules that requests bring along; None: without a key they bring none."""
+    if key is None:
+        return None
+
     def allowed(rule: Rule) -> None:
         exceptions.check(rule.everything)
         capabilities.check(rule)
@@ -257,6 +242,19 @@ def _asking(
         return (key if isinstance(key, str) else key.value).encode()
 
     return SignedRequests(current, allowed, clocks.wall, carries=carries)
+
+
+def _watch(settings: Settings, health: Callable[[], object] | None, *, has_loop: bool) -> Watch:
+    try:
+        return Watch(
+            settings.abort_when,
+            read=read_guards,
+            health=health,
+            prometheus_url=settings.prometheus_url,
+            has_loop=has_loop,
+        )
+    except RuleError as error:
+        raise error.inside("abort_when") from None
 
 
 def _may_ask(settings: Settings) -> Callable[[Request], bool] | None:
@@ -278,23 +276,9 @@ def _metrics(registry: CollectorRegistry | None, style: str) -> Metrics:
     return metrics
 
 
-def _remind(options: Options) -> None:
-    """Say that a variable has rules which nobody enables: it is the mistake that is made first."""
-    environ = options.get("environ")
-    variables = {name.upper(): value for name, value in (os.environ if environ is None else environ).items()}
-    # Whoever says off knows it, and a file may say it, too.
-    says_off = "FAULTWARE_ENABLED" in variables or "FAULTWARE_CONFIG_FILE" in variables
-    says_off |= options.get("enabled") is not None or options.get("config_file") is not None
-    if variables.get("FAULTWARE_RULES", "").strip() and not says_off:
-        _log.warning("FAULTWARE_RULES does nothing, since faultware is not enabled: set FAULTWARE_ENABLED=true")
-
-
 def _announce(settings: Settings, injector: Injector) -> None:
     """Say at the start that faults may happen here, which, and how they are stopped."""
-    live = injector.live_rules()
-    rules = "; ".join(str(entry.rule) for entry in live[:_MOST_ANNOUNCED])
-    if len(live) > _MOST_ANNOUNCED:
-        rules += f"; and {len(live) - _MOST_ANNOUNCED} more"
+    rules = _first_of([entry.rule for entry in injector.live_rules()], "; ")
     state = "killed" if injector.switch.killed else "dry run" if settings.dry_run else "armed"
     if injector.switch.kill_file_exists():
         state = f"killed by the kill file {settings.kill_file}"

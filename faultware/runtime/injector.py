@@ -19,7 +19,7 @@ from faultware.runtime.instances import Instances
 from faultware.runtime.refresher import Refresher
 from faultware.runtime.reporter import Reporter
 from faultware.runtime.traffic import Traffic
-from faultware.runtime.upkeep import GRACE_SECONDS, Upkeep
+from faultware.runtime.upkeep import Upkeep
 from faultware.runtime.view import Glance, View
 from faultware.state.store import KILLED, version_of, was_killed
 from faultware.telemetry.readings import Readings
@@ -71,7 +71,7 @@ class Injector(Glance, Reporter):
         caps: Caps,
         dry_run: bool,
         metrics: Metrics,
-        grace_seconds: float = GRACE_SECONDS,
+        grace_seconds: float,
     ) -> None:
         super().__init__(observers, clocks, metrics)
         self.switch = switch

@@ -19,7 +19,6 @@ from faultware.telemetry.events import ReloadFailed, SwitchArmed, SwitchKilled
 if TYPE_CHECKING:
     from faultware.runtime.injector import Injector
 
-GRACE_SECONDS: Final = 30.0
 _FLUSH_SECONDS: Final = 1.0
 # Who stops faults when nobody can tell any more what is meant to happen, as the audit log has it.
 STORE: Final = "store"
@@ -32,7 +31,7 @@ class Upkeep:
         grace_seconds: How long rules outlive the last answer of the store.
     """
 
-    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, grace_seconds: float) -> None:
         self.grace_seconds = grace_seconds
         self._chores_at = 0.0
         self._flush_at = 0.0

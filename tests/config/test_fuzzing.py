@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from faultware import FaultwareError
 from faultware.config.documents import load_json, read_rules, read_text
 from faultware.config.files import read_file
+from faultware.config.loading import load_settings
 from faultware.config.oneline import parse_rules
 from faultware.config.quantities import parse_duration, parse_percentage, read_percentage
-from faultware.config.settings import NAMES, load_settings
+from faultware.config.settings import NAMES
 from faultware.core.rendering import rule_document
 from tests.strategies import rules
 

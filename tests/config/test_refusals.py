@@ -13,8 +13,9 @@ import yaml
 from faultware import Abort, ConfigurationError, FaultwareError, Hang, MissingExtraError, Rule, RuleError, SettingsError
 from faultware.config.documents import load_json, read_rules, read_text
 from faultware.config.files import read_file
+from faultware.config.loading import load_settings
 from faultware.config.oneline import parse_rules
-from faultware.config.settings import NAMES, load_settings
+from faultware.config.settings import NAMES
 
 TABLES = Path(__file__).parent / "refused"
 

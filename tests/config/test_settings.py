@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from faultware import ConfigurationError, Match, PathMatch, Raise, Rule, SettingsError
-from faultware.config.settings import NAMES, Settings, load_settings
+from faultware.config.loading import load_settings
+from faultware.config.settings import NAMES, Settings
 from faultware.config.tokens import Role, Token, digest
 
 ON = {"FAULTWARE_ENABLED": "true"}
@@ -290,7 +291,7 @@ def test_all_mistakes_of_all_sources_are_told_at_once(file):
 
 def test_the_settings_load_only_what_they_need():
     code = (
-        "import sys; from faultware.config.settings import load_settings; load_settings({})\n"
+        "import sys; from faultware.config.loading import load_settings; load_settings({})\n"
         "print([name for name in ('yaml', 'starlette', 'werkzeug', 'prometheus_client') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultware.config.settings import load_settings
+from faultware.config.loading import load_settings
 from faultware.config.storeurl import read_redis_url
 from faultware.errors import SettingsError
 

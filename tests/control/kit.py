@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from faultware.config.guardlines import read_guards
-from faultware.config.settings import load_settings
+from faultware.config.loading import load_settings
 from faultware.control.messages import ControlRequest
 from faultware.control.mounting import mount
 from faultware.core.engine import Limits

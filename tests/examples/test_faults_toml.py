@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultware import Abort, Delay, PathMatch, SampleBy
-from faultware.config.settings import load_settings
+from faultware.config.loading import load_settings
 from tests.servers.harness import ROOT
 
 

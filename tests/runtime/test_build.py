@@ -37,8 +37,9 @@ def test_nothing_is_set_up_unless_it_is_enabled(enabled, monkeypatch):
     assert make(enabled=enabled, store=None) is None
 
 
-def test_rules_in_a_variable_that_nobody_enables_are_told_of(caplog):
-    assert build({"environ": {"FAULTWARE_RULES": "/payments 10% abort 503"}}) is None
+@pytest.mark.parametrize("beside", [{}, {"FAULTWARE_CONFIG_FILE": ""}])
+def test_rules_in_a_variable_that_nobody_enables_are_told_of(caplog, beside):
+    assert build({"environ": {"FAULTWARE_RULES": "/payments 10% abort 503", **beside}}) is None
     assert caplog.messages == [
         "FAULTWARE_RULES does nothing, since faultware is not enabled: set FAULTWARE_ENABLED=true"
     ]
