@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from faultware.asgi.feeding import feed
 from faultware.asgi.finding import line_of
-from faultware.asgi.relieving import relieve
+from faultware.asgi.relieving import leaves_unread, relieve
 from faultware.asgi.responses import abort, farewell, lose, marked
 from faultware.asgi.shaping import Paced, Shaper, edited, without_shortcuts
 from faultware.asgi.transport import disconnect, is_ours
@@ -109,7 +109,7 @@ async def inject(
             if act is None:
                 injector.leave()
         if ending in (Ending.OVER, Ending.RELEASED):
-            await app(scope, ahead, marked(send, mark(done)) if is_marked and done else send)
+            await app(scope, ahead, marked(send, mark(done) if is_marked else ""))
     finally:
         ahead.close()
 
@@ -154,7 +154,7 @@ async def _end(
 ) -> Ending | None:
     """Do what ends the request. None: it is answered; else how it came that it was not ended."""
     if isinstance(last.fault, Abort) and last.fault.after:
-        passing = marked(send, mark(done)) if is_marked and done else send
+        passing = marked(send, mark(done) if is_marked else "")
         try:
             is_lost = await lose(app, scope, ahead, passing, lambda: injector.is_stopped)
         except BaseException:
@@ -164,26 +164,24 @@ async def _end(
             injector.withdrawn(last, "killed")
             return None
     injector.injected(last, request)
-    marks = mark((*done, last)) * is_marked
-    # Behind the rest of a chunked body that nobody reads, hypercorn 0.18 answers no further request, nor does it close.
-    closes = injector.switch.capabilities.server.name == "hypercorn" and bool(request.header("transfer-encoding"))
     match last.fault:
         case Abort() as fault:
-            await abort(send, request, fault, marks, closes=closes)
+            answer = fault
         case RateLimit() as fault:
-            await abort(send, request, fault.answer(last.retry_after_seconds), marks, closes=closes)
+            answer = fault.answer(last.retry_after_seconds)
         case Raise(exception=name):
             raise injector.exceptions.make(name)
         case Hang(duration_seconds=seconds):
             ending = await hold(injector, injector.hang_seconds(seconds), ahead)
             if ending is not Ending.OVER:
                 return ending
-            await abort(send, request, HANG_OVER, marks, closes=closes)
+            answer = HANG_OVER
         case Reset() | Close() | PartialHead() | Garbage() | StreamReset() as fault:
-            if not await cast("Line", line).end(fault):
-                return Ending.RELEASED
+            return None if await cast("Line", line).end(fault) else Ending.RELEASED
         case unknown:
             raise TypeError(f"{unknown.kind} does not end a request")
+    closes = leaves_unread(injector.switch.capabilities.server, request)
+    await abort(send, request, answer, mark((*done, last)) if is_marked else "", closes=closes)
     return None
 
 
@@ -243,13 +241,15 @@ class Act:
                     if ending is not Ending.RELEASED or line is None:
                         return ending
                     # What came meanwhile is in the feed.
-                    marks = mark(self.done) * self._is_marked
-                    await self._app(self._scope, stream, marked(self._send, marks) if marks else self._send)
+                    await self._app(self._scope, stream, marked(self._send, self._mark(self.done)))
                     return None
                 await self._serve(plan.after, stream, line)
         finally:
             stream.close()
         return None
+
+    def _mark(self, done: Injections) -> str:
+        return mark(done) if self._is_marked else ""
 
     def _line(self, stream: Feed) -> Line | None:
         if CONNECTION_NEEDS.isdisjoint(injection.fault.needs for injection in self._plan.injections):
@@ -303,16 +303,15 @@ class Act:
             chosen, scope, receive, chain = (), self._scope, stream, None
         others = tuple(injection for injection in chosen if not acts_on_response(injection))
         acted, self.done = (*self.done, *others), (*self.done, *chosen)
-        marks = mark(self.done) * self._is_marked
         for injection in others:
             injector.injected(injection, self._request)
         if chain is None:
             if receive is stream:
                 stream.leave()
-            await self._app(scope, receive, marked(self._send, marks) if marks else self._send)
+            await self._app(scope, receive, marked(self._send, self._mark(self.done)))
             return
         may_raise = str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.4"
-        both = (marks, mark(acted) * self._is_marked)
+        both = (self._mark(self.done), self._mark(acted))
         shaper = Shaper(
             injector, faults, self._request, chain, stream, line, self._send, marks=both, may_raise=may_raise
         )

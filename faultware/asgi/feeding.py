@@ -40,6 +40,7 @@ class Feed:
         "_error",
         "_held",
         "_injector",
+        "_is_killed",
         "_is_silent",
         "_is_stopped",
         "_is_whole",
@@ -59,6 +60,7 @@ class Feed:
         self._is_whole = False
         self._is_silent = False
         self._is_stopped = False
+        self._is_killed = False
         self._end: Message | None = None
         self._places = [injector.leave]
         self.gone = False
@@ -70,7 +72,7 @@ class Feed:
     @property
     def killed(self) -> bool:
         """Whether the switch was killed since the feed was opened."""
-        raise NotImplementedError
+        return self._is_killed
 
     @property
     def is_over(self) -> bool:
@@ -113,7 +115,8 @@ class Feed:
 
     def _release(self) -> None:
         """The switch was killed. Any thread may call this."""
-        raise NotImplementedError
+        self._is_killed = True
+        self.leave()
 
     def _wake(self) -> None:
         """Let everybody who waits look again."""
@@ -176,7 +179,7 @@ class _LoopFeed(Feed):
     in a thousand responses at once, so a wait is one timer and one future.
     """
 
-    __slots__ = ("_is_killed", "_loop", "_reading", "_slack", "_waiters")
+    __slots__ = ("_loop", "_reading", "_slack", "_waiters")
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         super().__init__(receive, injector)
@@ -185,12 +188,7 @@ class _LoopFeed(Feed):
         self._slack = 0.0005 if type(self._loop).__module__ == "uvloop" else 0.0
         self._reading: asyncio.Task[Message] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
-        self._is_killed = False
         injector.hold(self._release)
-
-    @property
-    def killed(self) -> bool:
-        return self._is_killed
 
     async def __call__(self) -> Message:
         while not self._held:
@@ -234,8 +232,7 @@ class _LoopFeed(Feed):
             _settle(waiter)
 
     def _release(self) -> None:
-        self._is_killed = True
-        self.leave()
+        super()._release()
         with suppress(RuntimeError):  # the loop has ended, and the request with it
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -264,7 +261,7 @@ def _settle(waiter: asyncio.Future[None]) -> None:
 class _TrioFeed(Feed):
     """For trio, which has no tasks outside of task groups: whoever waits reads, and hands over when it stops."""
 
-    __slots__ = ("_is_killed", "_news", "_pauses", "_reading", "_token")
+    __slots__ = ("_news", "_pauses", "_reading", "_token")
 
     def __init__(self, receive: Receive, injector: Injector) -> None:
         super().__init__(receive, injector)
@@ -274,12 +271,7 @@ class _TrioFeed(Feed):
         self._news = anyio.Event()
         self._pauses: set[anyio.CancelScope] = set()
         self._reading: anyio.CancelScope | None = None
-        self._is_killed = False
         injector.hold(self._release)
-
-    @property
-    def killed(self) -> bool:
-        return self._is_killed
 
     async def __call__(self) -> Message:
         while not self._held:
@@ -330,8 +322,7 @@ class _TrioFeed(Feed):
                 pause.cancel()
 
     def _release(self) -> None:
-        self._is_killed = True
-        self.leave()
+        super()._release()
         with suppress(Exception):  # trio's RunFinishedError: the loop has ended, and the request with it
             self._token.run_sync_soon(self._wake)
 

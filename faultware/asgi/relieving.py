@@ -1,8 +1,9 @@
-"""Lets go of an answer whose client has left in the middle of it, where hypercorn would wait for that client for ever.
+"""What hypercorn cannot do by itself when faultware answers in the application's place, or is left by its client.
 
 On HTTP/2 hypercorn keeps a `send` waiting until the client has taken what was sent, also when the connection has gone.
 A request on which a fault acts would keep its place among the active faults, beyond the kill switch. Private objects of
-the server are used, each of which may be missing: then nothing is done.
+the server are used, each of which may be missing: then nothing is done. On HTTP/1.1 a body that nobody reads is in the
+way of the next request.
 """
 
 from __future__ import annotations
@@ -13,6 +14,17 @@ from faultware.asgi.unwrapping import innermost
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
+
+    from faultware.core.request import Request
+    from faultware.runtime.servers import Server
+
+
+def leaves_unread(server: Server, request: Request) -> bool:
+    """Whether a connection is of no use any more behind an answer to a request whose body was not read.
+
+    Behind the rest of a chunked body hypercorn 0.18 answers no further request, nor does it close.
+    """
+    return server.name == "hypercorn" and bool(request.header("transfer-encoding"))
 
 
 async def relieve(send: Send) -> None:

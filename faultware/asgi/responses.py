@@ -52,7 +52,9 @@ async def farewell(send: Send) -> None:
 
 
 def marked(send: Send, mark: str) -> Send:
-    """A `send` that adds the mark to the head of the response."""
+    """A `send` that adds the mark to the head of the response; an empty one is left out."""
+    if not mark:
+        return send
     line = (MARK.encode("latin-1"), mark.encode("latin-1"))
 
     async def send_marked(message: Message) -> None:

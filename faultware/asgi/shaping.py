@@ -124,7 +124,7 @@ class Shaper:
             self.end()
             self._is_complete = True
             self._message = message
-            await (marked(self._send, self._marks[1]) if self._marks[1] else self._send)(message)
+            await marked(self._send, self._marks[1])(message)
             return
         self._message = message
         for injection in self._injections:
