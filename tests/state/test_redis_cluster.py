@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -36,10 +38,8 @@ class Cluster:
         self.slot = int(say(self.masters[0], f"CLUSTER KEYSLOT {{faultware:{NAME}}}:state")[1:])
         self.owner = next(master for master, last in zip(self.masters, borders[1:], strict=True) if self.slot < last)
         self.spare = self._node(3)
-        for node in (*self.masters[1:], self.spare):
-            say(node, f"CLUSTER MEET 127.0.0.1 {self.masters[0].port}")
         nodes = (*self.masters, self.spare)
-        eventually(lambda: all(b"cluster_known_nodes:4" in say(node, "CLUSTER INFO") for node in nodes))
+        self._introduce(nodes)
         eventually(lambda: say(self.spare, f"CLUSTER REPLICATE {self.name_of(self.owner)}") == b"+OK\r\n")
         eventually(lambda: b"master_link_status:up" in say(self.spare, "INFO replication"))
         eventually(lambda: all(b"cluster_state:ok" in say(node, "CLUSTER INFO") for node in nodes))
@@ -48,6 +48,20 @@ class Cluster:
     def _node(self, number):
         words = ("--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{number}.conf", *FAST)
         return self._stack.enter_context(redis_server(self._directory, *words))
+
+    def _introduce(self, nodes):
+        """Until all know all. One that does not answer another in time is never greeted again by itself."""
+        greeted_at = -math.inf
+
+        def know_each_other():
+            nonlocal greeted_at
+            if time.monotonic() - greeted_at > 10.0:
+                greeted_at = time.monotonic()
+                for node in nodes[1:]:
+                    say(node, f"CLUSTER MEET 127.0.0.1 {nodes[0].port}")
+            return all(b"cluster_known_nodes:4" in say(node, "CLUSTER INFO") for node in nodes)
+
+        eventually(know_each_other)
 
     def name_of(self, node):
         return say(node, "CLUSTER MYID").split(b"\r\n")[1].decode()
