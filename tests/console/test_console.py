@@ -189,6 +189,19 @@ def test_a_token_that_is_refused_is_forgotten_at_once(desk):
     assert desk.page.locator("#rule-rows tr").count() == 0
 
 
+def test_the_reason_stays_when_the_other_questions_of_the_moment_are_refused_too(desk):
+    desk.page.evaluate("""() => {
+      const unread = (signal) => new ReadableStream({
+        start: (told) => signal.addEventListener("abort", () => told.error(signal.reason)),
+      });
+      const reason = '{"detail": "the control token is wrong"}';
+      window.fetch = async (path, how) =>
+        new Response(/^(series|events)/.test(path) ? unread(how.signal) : reason, {status: 401});
+    }""")
+    desk.page.wait_for_selector("#door:not([hidden])")
+    assert desk.text("#token-problem") == "the control token is wrong"
+
+
 def test_the_token_stays_in_the_tab(desk):
     assert TOKEN not in desk.page.url
     assert desk.page.context.cookies() == []
@@ -255,6 +268,33 @@ def test_everything_that_can_be_used_has_a_name_and_the_state_is_read_out(desk):
     assert unnamed == []
     assert desk.page.get_attribute("#state", "aria-live") == "assertive"
     assert desk.page.locator("[style]").count() == 0
+
+
+def test_who_has_not_confirmed_a_kill_stands_first(desk):
+    status = desk.server.status()
+    mine = status["workers"][0]
+    workers = [{**mine, "host": f"web-{number}", "confirmed": number != 7} for number in range(20)]
+    told = {**status, "state": "killed", "workers": workers}
+    desk.page.route("**/status", lambda route: route.fulfill(json=told))
+    desk.wait("#confirmed", "19 of 20 workers have confirmed")
+    desk.wait("#worker-rows tr:first-child", "web-7")
+
+
+def test_a_warning_is_not_hidden_by_what_was_refused_here(desk):
+    told = {**desk.server.status(), "warning": "the store does not answer"}
+    desk.page.route("**/status", lambda route: route.fulfill(json=told))
+    desk.page.route("**/rules/*", lambda route: route.fulfill(status=503, json={"detail": "not now"}))
+    desk.page.locator("button[aria-label='Delete search-slow']").click()
+    desk.wait("#alarm", "search-slow is not deleted: not now")
+    desk.wait("#alarm", "the store does not answer")
+
+
+def test_what_stands_below_many_rules_is_not_far_away(desk):
+    rules = "; ".join(f"/{number} 10% abort 503 as rule-{number}" for number in range(100))
+    assert desk.server.control("PUT", "rules", desk.server.control("POST", "parse", {"rules": rules}).json()["rules"])
+    desk.wait("#rules-count", "100")
+    assert desk.page.locator("#rule-rows tr").count() == 100
+    assert desk.page.evaluate("document.documentElement.scrollHeight") < 3 * 1000
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])

@@ -237,9 +237,10 @@ function showLink() {
 // Workers and guards.
 
 function showWorkers() {
-  const list = desk.status.workers || [];
-  const done = list.filter((one) => one.confirmed);
   const killed = desk.status.state === "killed";
+  const list = [...(desk.status.workers || [])];
+  if (killed) list.sort((one, other) => one.confirmed - other.confirmed); // those to look after come first
+  const done = list.filter((one) => one.confirmed);
   put("workers-count", list.length ? String(list.length) : "");
   const slowest = Math.max(0, ...done.map((one) => one.took_seconds ?? 0));
   put("confirmed", killed && list.length

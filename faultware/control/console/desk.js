@@ -35,7 +35,8 @@ export class Refused extends Error {
 
 export async function ask(method, path, body, signal, patience = PATIENCE) {
   // Bytes of UTF-8, each as a character: no other way to send any text in a header.
-  const secret = String.fromCharCode(...new TextEncoder().encode(desk.token));
+  const shown = desk.token;
+  const secret = String.fromCharCode(...new TextEncoder().encode(shown));
   const headers = { authorization: `Bearer ${secret}` };
   if (body !== undefined) headers["content-type"] = "application/json";
   const limits = [AbortSignal.timeout(patience)];
@@ -48,7 +49,8 @@ export async function ask(method, path, body, signal, patience = PATIENCE) {
   // An answer that breaks off, as when a kill ends all questions, is none.
   if (answer.ok) return answer.status === 204 ? {} : await answer.json();
   const refused = new Refused(answer, await answer.json().catch(() => ({})));
-  if (answer.status === 401 || (answer.status === 429 && !desk.status)) desk.forget(refused.message);
+  // What is refused together forgets once, with the reason of the first.
+  if (shown === desk.token && (answer.status === 401 || (answer.status === 429 && !desk.status))) desk.forget(refused.message);
   throw refused;
 }
 
@@ -76,7 +78,8 @@ export function alarm(text) {
 }
 
 export function showAlarm() {
-  const text = desk.alarmed || desk.status?.warning || (desk.status && !desk.status.reload_successful ? "This worker could not read the last change: its last good rules stay until they expire." : "");
+  const unread = desk.status && !desk.status.reload_successful ? "This worker could not read the last change: its last good rules stay until they expire." : "";
+  const text = [desk.alarmed, desk.status?.warning || unread].filter(Boolean).join("\n");
   put("alarm", text);
   $("alarm").hidden = !text;
 }
