@@ -29,7 +29,7 @@ def test_what_the_document_says_is_what_is_answered(kind, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert tried.returncode == 0, (tried.stdout + tried.stderr)[-4000:]
         assert "passed" in tried.stdout

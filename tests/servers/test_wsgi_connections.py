@@ -196,7 +196,9 @@ def test_no_descriptor_is_left_and_every_body_is_closed_once(server):
         server.get(f"/slow/small?slow-{number}")
     # A worker may have connections that it has not closed yet.
     eventually(lambda: max(count() for _ in range(5)) <= before + 2, "descriptors are closed")
-    notes = re.findall(r"closed ((?:cut|promise)-\d+)", server.log)
+    noted = re.compile(r"closed ((?:cut|promise)-\d+)")
+    eventually(lambda: len(noted.findall(server.log)) >= 20, "every body is closed")
+    notes = noted.findall(server.log)
     assert sorted(notes) == sorted(f"{kind}-{number}" for kind in ("cut", "promise") for number in range(10))
 
 
