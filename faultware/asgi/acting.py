@@ -154,15 +154,25 @@ async def _end(
 ) -> Ending | None:
     """Do what ends the request. None: it is answered; else how it came that it was not ended."""
     if isinstance(last.fault, Abort) and last.fault.after:
+        lost, is_answered = last.fault, False
+
+        async def reply() -> None:
+            nonlocal is_answered
+            is_answered = True
+            injector.injected(last, request)
+            closes = leaves_unread(injector.switch.capabilities.server, request)
+            await abort(send, request, lost, mark((*done, last)) if is_marked else "", closes=closes)
+
         passing = marked(send, mark(done) if is_marked else "")
         try:
-            is_lost = await lose(app, scope, ahead, passing, lambda: injector.is_stopped)
+            await lose(app, scope, ahead, passing, lambda: injector.is_stopped, reply)
         except BaseException:
-            injector.withdrawn(last, "killed" if injector.is_stopped else "unanswered")
+            if not is_answered:
+                injector.withdrawn(last, "killed" if injector.is_stopped else "unanswered")
             raise
-        if not is_lost:
+        if not is_answered:
             injector.withdrawn(last, "killed")
-            return None
+        return None
     injector.injected(last, request)
     match last.fault:
         case Abort() as fault:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from faultware.core.plan import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,27 +65,38 @@ def marked(send: Send, mark: str) -> Send:
     return send_marked
 
 
-async def lose(app: ASGIApp, scope: Scope, receive: Receive, send: Send, is_off: Callable[[], bool]) -> bool:
-    """Let the application answer, and lose the answer.
+async def lose(
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    is_off: Callable[[], bool],
+    reply: Callable[[], Awaitable[None]],
+) -> None:
+    """Let the application answer, lose the answer, and give another.
 
     Args:
         app: The application.
         scope: Of the request.
         receive: What it receives.
         send: Where the answer goes if it is not lost.
-        is_off: Whether it is not to be lost after all. Asked as soon as it begins.
-
-    Returns:
-        Whether it was lost.
+        is_off: Whether it is not to be lost after all. Asked as soon as it begins. Later the other answer goes out at
+            once, since a stream may have no end of its own.
+        reply: Gives the other answer.
     """
     passes: bool | None = None
+    is_answered = False
 
     async def send_or_lose(message: Message) -> None:
-        nonlocal passes
+        nonlocal passes, is_answered
         if passes is None:
             passes = is_off()
         if passes:
             await send(message)
+        elif not is_answered and is_off():
+            is_answered = True
+            await reply()
 
     await app(scope, receive, send_or_lose)
-    return not passes
+    if not (passes or is_answered):
+        await reply()

@@ -152,7 +152,10 @@ class Act:
         """Do what ends the request; None: it was released, and goes on."""
         if isinstance(last.fault, Abort) and last.fault.after:
             try:
-                answer = lose(self._app, self._environ, self._marked(), lambda: self._injector.is_stopped)
+                with Hold(self._injector, self._environ) as held:
+                    answer = lose(
+                        self._app, self._environ, self._marked(), lambda: self._injector.is_stopped, held.is_over
+                    )
             except BaseException:
                 self._injector.withdrawn(last, "killed" if self._injector.is_stopped else "unanswered")
                 raise

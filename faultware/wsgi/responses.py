@@ -32,7 +32,11 @@ def farewell(start_response: StartResponse) -> list[bytes]:
 
 
 def lose(
-    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, is_off: Callable[[], bool]
+    app: WSGIApplication,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    is_off: Callable[[], bool],
+    is_over: Callable[[], bool],
 ) -> Iterable[bytes] | None:
     """Let the application answer, to the end, and lose the answer.
 
@@ -41,6 +45,7 @@ def lose(
         environ: Of the request.
         start_response: Where the answer goes if it is not lost.
         is_off: Whether it is not to be lost after all. Asked once the application has returned.
+        is_over: Whether nobody waits for the rest. Asked behind each piece: a stream may have no end of its own.
 
     Returns:
         The answer, if it was not lost.
@@ -69,7 +74,8 @@ def lose(
             passes = True
             return iterable
         for _ in iterable:
-            pass
+            if is_over():
+                break
     finally:
         close = None if passes else getattr(iterable, "close", None)
         if close is not None:

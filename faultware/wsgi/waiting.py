@@ -37,7 +37,7 @@ class Hold:
         environ: Of the request.
     """
 
-    __slots__ = ("_gone", "_injector", "_release", "_released")
+    __slots__ = ("_gone", "_injector", "_look_at", "_release", "_released")
 
     def __init__(self, injector: Injector, environ: WSGIEnvironment) -> None:
         self._injector = injector
@@ -46,6 +46,7 @@ class Hold:
         # One and the same object, by which the switch knows the request.
         self._release = self._released.set
         self._gone = None
+        self._look_at = 0.0
         try:
             self._gone = departure(environ)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not become the service's)
@@ -64,6 +65,16 @@ class Hold:
     def is_released(self) -> bool:
         """Whether the switch has been killed since, even if it is armed again."""
         return self._released.is_set()
+
+    def is_over(self) -> bool:
+        """Whether there is nothing to be waited for any more: the switch was killed, or the client has left."""
+        if self._gone is None or self._released.is_set():
+            return self._released.is_set()
+        now = self._injector.clocks.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        return self._gone()
 
     def end(self) -> None:
         """There are no more waits."""

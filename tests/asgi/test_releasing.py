@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import anyio
 import pytest
 
@@ -198,6 +200,34 @@ def test_an_answer_that_is_kept_takes_no_place(time):
             tasks.start_soon(kill_at, app, 1.0)
             await app(http_scope("/pay"), exchange.receive, exchange.send)
         assert (exchange.status, exchange.body, active) == (200, b"money", [0])
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_client_whose_answer_is_being_lost_is_answered_as_soon_as_the_switch_is_killed(time, fails):
+    async def main():
+        runs = []
+
+        async def streams(scope, receive, send):
+            await send(start())
+            for number in range(10):
+                await anyio.sleep(1.0)
+                await send(body(b"x", more=number < 9))
+                runs.append(number)
+                if fails and number == 6:
+                    raise ValueError("broken")
+
+        app = wrapped(streams, [Rule("r", Match("/pay"), percentage=100, abort=Abort(503, after=True))], time)
+        exchange = Timed(time)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_at, app, 4.5)
+            with pytest.raises(ValueError, match="broken") if fails else nullcontext():
+                await app(http_scope("/pay"), exchange.receive, exchange.send)
+        assert (exchange.status, exchange.mark, exchange.times[-1]) == (503, "r;abort", 5.0)
+        assert len(runs) == (7 if fails else 10)
+        assert (injected(app), suppressed(app, "killed"), suppressed(app, "unanswered")) == ({"abort": 1}, 0, 0)
         assert_nothing_is_held(app)
 
     time.run(main)

@@ -271,3 +271,40 @@ def test_an_answer_that_is_kept_is_closed_if_the_server_refuses_its_head(time):
         app(environment("/pay"), refuses)
     assert closed == [True]
     assert_nothing_is_left(app)
+
+
+@pytest.mark.parametrize("by", ["kill", "client"])
+def test_an_answer_that_is_being_lost_ends_with_the_kill_switch_and_with_its_client(time, by):
+    given_out = []
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        try:
+            for number in range(100):
+                if number == 5 and by == "kill":
+                    kill(app)
+                given_out.append(number)
+                time.advance(1)
+                yield b"x"
+        finally:
+            given_out.append("closed")
+
+    app = wrapped(application, rules(abort=kinds.Abort(503, after=True)), time)
+    leaves_at = time() + (5.5 if by == "client" else 1000)
+    answer = serve(app, environment("/pay", **{"gunicorn.socket": FakeSocket(time, leaves_at)}))
+    assert (answer.status, given_out) == (503, [0, 1, 2, 3, 4, 5, "closed"])
+    assert tally(app) == ({"abort": 1}, {})
+    assert_nothing_is_left(app)
+
+
+def test_a_connection_is_looked_at_twenty_times_a_second_while_an_answer_is_being_lost(time):
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        for _ in range(100):
+            time.advance(0.01)
+            yield b"x"
+
+    connection = FakeSocket(time)
+    app = wrapped(application, rules(abort=kinds.Abort(503, after=True)), time)
+    assert serve(app, environment("/pay", **{"gunicorn.socket": connection})).status == 503
+    assert len(connection.asked) == pytest.approx(20, abs=1)
