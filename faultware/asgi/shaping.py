@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from starlette.types import Send as Sender
 
     from faultware.asgi.feeding import Feed
-    from faultware.asgi.transport import By, Line
+    from faultware.asgi.transport import Line
     from faultware.core.faults import RequestHeaders
     from faultware.core.plan import Injection
     from faultware.core.request import Request
     from faultware.core.shaping.chain import Chain
-    from faultware.core.shaping.effects import Effects
+    from faultware.core.shaping.effects import By, Effects
     from faultware.core.shaping.pacing import Pacer
     from faultware.runtime.injector import Injector
 

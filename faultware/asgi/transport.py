@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from faultware.asgi.feeding import Feed
     from faultware.core.faults import Fault
+    from faultware.core.shaping.effects import By
     from faultware.runtime.wire import Wire
 
-By: TypeAlias = Literal["fin", "reset"]
 
 # How long a server may take to notice that its connection has ended.
 _NOTICE_SECONDS: Final = 2.0
@@ -191,10 +191,7 @@ class SocketLine(Line):
 
     def _end(self, by: By) -> None:
         with suppress(OSError):
-            if by == "reset":
-                self._wire.reset()
-            else:
-                self._wire.finish()
+            self._wire.end(by)
 
 
 class HypercornStream(Line):

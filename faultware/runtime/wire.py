@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from faultware.core.request import Request
+    from faultware.core.shaping.effects import By
 
 # Address and port of a connection's client, as it dialled in.
 Client: TypeAlias = tuple[str, int]
@@ -100,6 +101,13 @@ class Wire:
         except OSError as error:
             if error.errno != errno.ENOTCONN:  # the peer was faster
                 raise
+
+    def end(self, by: By) -> None:
+        """End the connection in one of these ways."""
+        if by == "reset":
+            self.reset()
+        else:
+            self.finish()
 
     def unacknowledged(self) -> int:
         """How many bytes that the server has written the peer's kernel does not have yet.

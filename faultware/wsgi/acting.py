@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from faultware.core.plan import Plan
     from faultware.core.shaping.chain import Chain
+    from faultware.core.shaping.effects import By
     from faultware.core.shaping.pacing import Pacer
     from faultware.runtime.injector import Injector
     from faultware.wsgi.requests import EnvironRequest
@@ -184,7 +185,7 @@ class Act:
             case _:  # nothing else ends a request of HTTP/1
                 return None
 
-    def _cut(self, by: str, data: bytes = b"") -> list[bytes] | None:
+    def _cut(self, by: By, data: bytes = b"") -> list[bytes] | None:
         """End the connection, after these bytes; None: the switch was killed before."""
         patience = self._injector.hang_seconds(None)
         with Hold(self._injector, self._environ) as held:
@@ -194,7 +195,7 @@ class Act:
             if data and ending is Ending.OVER and self._connection.write(data, held.wait, patience) is Ending.OVER:
                 self._connection.drain(held.wait, patience)
         try:
-            self._connection.end("reset" if by == "reset" else "fin")
+            self._connection.end(by)
         except OSError as error:
             self._injector.failed("act", error)
         return part(self._environ, self._start_response)
@@ -202,8 +203,8 @@ class Act:
     def _reply(self, fault: Abort) -> list[bytes]:
         """Answer in the application's place, and in the terms of gRPC where the request is one of gRPC."""
         forget_body(self._environ)
-        marks = mark(self._done) if self._marks else ""
-        return abort(self._start_response, self._request.method, fault.in_terms_of(self._request), marks)
+        answer = fault.in_terms_of(self._request)
+        return abort(self._start_response, self._request.method, answer, self._mark(self._done))
 
     def _shape(self) -> Iterable[bytes]:
         """Let the application answer, and do what is to be done to the request it sees and to its response.
@@ -219,7 +220,7 @@ class Act:
             for injection in self._after:
                 injector.withdrawn(injection, "impossible")
             self._after, environ, pace, chain = (), self._environ, None, None
-        marks = mark((*self._done, *self._after))
+        everything = self._mark((*self._done, *self._after))
         for injection in self._after:
             if injection not in response:
                 self._note(injection)
@@ -235,7 +236,7 @@ class Act:
             injector,
             tuple(response),
             chain,
-            (marks, mark(self._done)) if self._marks else ("", ""),
+            (everything, self._mark(self._done)),
             request=self._request,
             environ=environ,
             start_response=self._start_response,
@@ -274,7 +275,8 @@ class Act:
         self._done = (*self._done, injection)
         self._injector.injected(injection, self._request)
 
+    def _mark(self, done: Iterable[Injection]) -> str:
+        return mark(done) if self._marks else ""
+
     def _marked(self) -> StartResponse:
-        if not self._marks or not self._done:
-            return self._start_response
-        return marked(self._start_response, mark(self._done))
+        return marked(self._start_response, self._mark(self._done))

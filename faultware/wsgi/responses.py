@@ -84,7 +84,9 @@ def lose(
 
 
 def marked(start_response: StartResponse, marks: str) -> StartResponse:
-    """A `start_response` that adds the mark to the head of the response."""
+    """A `start_response` that adds the mark to the head of the response; an empty one is left out."""
+    if not marks:
+        return start_response
 
     def start_marked(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
         lines = [*headers, (MARK, marks)]

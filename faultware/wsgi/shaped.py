@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from faultware.core.plan import Injection
     from faultware.core.request import Request
     from faultware.core.shaping.chain import Chain
-    from faultware.core.shaping.effects import Effects
+    from faultware.core.shaping.effects import By, Effects
     from faultware.runtime.injector import Injector
     from faultware.wsgi.transport import Connection
 
@@ -253,7 +253,7 @@ class Shaped:
             self._is_sent = True
             self._write_through(b"")
 
-    def _end(self, by: Any) -> None:
+    def _end(self, by: By) -> None:
         try:
             self._connection.end(by)
         except OSError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from faultware.core.faults import Needs, Reset, Truncate
 from faultware.errors import InjectedDisconnect
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from faultware.core.faults import Fault
+    from faultware.core.shaping.effects import By
     from faultware.runtime.wire import Wire
 
 Pause: TypeAlias = Callable[[float], Ending]
 
 # On any other version requests share a connection (gunicorn's threads speak HTTP/2).
 _ALONE: Final = ("HTTP/1.0", "HTTP/1.1")
+_MOST_FORGOTTEN: Final = 2**20
 
 
 class Connection:
@@ -128,13 +130,10 @@ class Connection:
         # The server's own first: in between it may be handed on, and is to be seen at least once.
         return self._pending() + wire.unacknowledged()
 
-    def end(self, by: Literal["fin", "reset"]) -> None:
+    def end(self, by: By) -> None:
         """End it; raises `OSError` if that fails."""
         if self.wire is not None:
-            if by == "reset":
-                self.wire.reset()
-            else:
-                self.wire.finish()
+            self.wire.end(by)
 
     def close(self) -> None:
         """Let the server alone have it."""
@@ -195,12 +194,12 @@ def part(environ: WSGIEnvironment, start_response: StartResponse | None) -> list
     return []
 
 
-def forget_body(environ: WSGIEnvironment, most: int = 2**20) -> None:
+def forget_body(environ: WSGIEnvironment) -> None:
     """Read what cheroot would take for the next request: the rest of a chunked body that nobody has read."""
     if _is_cheroot(environ) and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        stream = environ["wsgi.input"]
-        while most > 0 and (data := stream.read(65536)):
-            most -= len(data)
+        stream, left = environ["wsgi.input"], _MOST_FORGOTTEN
+        while left > 0 and (data := stream.read(65536)):
+            left -= len(data)
 
 
 def _is_proxied_in_waitress(channel: Any, environ: WSGIEnvironment) -> bool:

@@ -9,10 +9,8 @@ from faultware.core.shaping.effects import MAX_KEPT, BodyStage, Cut, Send, Start
 from faultware.core.shaping.places import ByteFinder, event_finder
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from faultware.core.faults.forms import Place
-    from faultware.core.shaping.effects import Clock, Effects, Head
+    from faultware.core.shaping.effects import By, Clock, Effects, Head
     from faultware.core.shaping.places import Finder
 
 
@@ -115,9 +113,9 @@ class Truncation(PlaceStage):
         by: How.
     """
 
-    def __init__(self, method: str, place: Place, by: Literal["fin", "reset"]) -> None:
+    def __init__(self, method: str, place: Place, by: By) -> None:
         super().__init__(method, place)
-        self._by: Literal["fin", "reset"] = by
+        self._by: By = by
 
     def reached(self) -> Effects:
         """See `PlaceStage`."""

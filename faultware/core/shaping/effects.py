@@ -94,11 +94,15 @@ class Wait:
     until: float
 
 
+# A FIN, with which what was written still goes out, or a RST.
+By: TypeAlias = Literal["fin", "reset"]
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """End the connection once what was sent has reached the peer; nothing more is sent."""
 
-    by: Literal["fin", "reset"]
+    by: By
 
 
 @dataclass(frozen=True, slots=True)
