@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
 from faultware.cli.importing import described, tell
-from faultware.cli.reading import INPUT, read_whole
+from faultware.cli.reading import INPUT, read_whole, target_argument
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,7 +26,7 @@ _BOUNDS: Final = (
 
 def options(parser: ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
+    target_argument(parser)
     parser.add_argument("--to", required=True, choices=("envoy", "istio"), help="whose configuration")
     parser.add_argument("--strict", action="store_true", help="exit 1 if anything is not carried over")
     parser.add_argument("--host", default="this-service", metavar="NAME", help="this service in the mesh (Istio)")

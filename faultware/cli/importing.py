@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending, RefusedError, UsageError
 from faultware.cli.reading import INPUT, documents, is_json, standard_input
+from faultware.cli.screen import clean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -57,10 +58,8 @@ def described(remarks: Iterable[Remark]) -> list[dict[str, Any]]:
 
 def tell(remarks: Iterable[Remark]) -> None:
     """Remarks for people, beside the document."""
-    from faultware.telemetry.events import printable  # noqa: PLC0415
-
     for remark in remarks:
-        sys.stderr.write(f"{printable(str(remark), _LONGEST)}\n")
+        sys.stderr.write(f"{clean(str(remark))}\n")
 
 
 def _read(arguments: Namespace) -> Imported:
@@ -98,8 +97,6 @@ def _pair(word: str) -> tuple[str, str]:
         raise UsageError(f"--label {word} is no pair", hint="write --label app=web")
     return key, value
 
-
-_LONGEST: Final = 2000
 
 COMMAND: Final = Command(
     "import",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faultware.errors import SettingsError
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
     from collections.abc import Mapping, Sequence
 
     from faultware.core.rules import Rule
@@ -30,6 +31,11 @@ class Target:
     rules: tuple[Rule, ...]
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     remarks: tuple[Remark, ...] = ()
+
+
+def target_argument(parser: ArgumentParser) -> None:
+    """The argument that `read_whole` understands."""
+    parser.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
 
 
 def read_whole(target: str) -> Target:

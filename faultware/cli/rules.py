@@ -9,7 +9,7 @@ from faultware.cli.command import Command
 from faultware.cli.ending import Ending
 from faultware.cli.importing import tell
 from faultware.cli.places import open_place, place_options
-from faultware.cli.reading import documents, read_whole
+from faultware.cli.reading import documents, read_whole, target_argument
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,7 +33,7 @@ def options(parser: ArgumentParser) -> None:
         description="Put rules in the place of all others. Without `for` they live for 10 minutes, an hour at most.",
         allow_abbrev=False,
     )
-    put.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
+    target_argument(put)
     delete = actions.add_parser(
         "delete", help="take one rule away", description="Take one rule away.", allow_abbrev=False
     )

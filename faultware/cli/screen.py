@@ -40,11 +40,11 @@ class Screen:
 
     def line(self, text: str) -> None:
         """One line."""
-        self._stream.write(_clean(text) + "\n")
+        self._stream.write(clean(text) + "\n")
 
     def complain(self, text: str) -> None:
         """One line for people, on the standard error."""
-        sys.stderr.write(f"faultware: {_clean(text)}\n")
+        sys.stderr.write(f"faultware: {clean(text)}\n")
 
     def document(self, text: str) -> None:
         """A document of our own making, in which nothing is left that a terminal would obey."""
@@ -56,7 +56,7 @@ class Screen:
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Columns."""
-        lines = [[_clean(str(cell)) for cell in row] for row in rows]
+        lines = [[clean(str(cell)) for cell in row] for row in rows]
         if not (self._is_terminal() and self._show_by_rich(head, lines)):
             self._show_plainly([list(head), *lines] if head else lines)
 
@@ -91,5 +91,6 @@ def moment(seconds: float | None) -> str:
     return "" if not seconds else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """As a terminal may be shown it."""
     return printable(text, _LONGEST)

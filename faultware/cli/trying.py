@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -54,13 +54,7 @@ class Outcome:
 
     def document(self) -> dict[str, str]:
         """As JSON says it."""
-        return {
-            "fault": self.fault,
-            "line": self.line,
-            "expected": self.expected,
-            "seen": self.seen,
-            "verdict": self.verdict,
-        }
+        return asdict(self)
 
 
 class Tester:
@@ -107,7 +101,8 @@ class Tester:
     def _try(self, trial: Trial | Conversation, *, is_possible: bool) -> Outcome:
         target = f"{self._path}?fault={quote(trial.line)}"
         if isinstance(trial, Trial):
-            request = self._request(trial.method, target, trial.headers, trial.body)
+            headers = {**self._headers, **trial.headers, "connection": "close"}
+            request = request_bytes(trial.method, target, headers, trial.body)
             came = exchange(self._address, request, self._patience)
             for _ in range(_MORE_TRIES if trial.is_paced and is_possible else 0):
                 if trial.is_met(came):
@@ -125,9 +120,6 @@ class Tester:
             return Outcome(trial.fault, trial.line, "it is refused", told or seen, verdict)
         seen = f"{seen}: {told}" if told else seen
         return Outcome(trial.fault, trial.line, trial.expected, seen, "ok" if is_met else "wrong")
-
-    def _request(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
-        return request_bytes(method, target, {**self._headers, **(headers or {}), "connection": "close"}, body)
 
 
 def _hindrance(trial: Trial | Conversation, *, harm: bool, is_tls: bool) -> str:

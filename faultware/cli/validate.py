@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from faultware.cli.command import Command
 from faultware.cli.ending import Ending
 from faultware.cli.importing import described, tell
-from faultware.cli.reading import documents, read_whole
+from faultware.cli.reading import documents, read_whole, target_argument
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def options(parser: ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("target", metavar="FILE|RULES", help="a file, rules in one line, or - for the standard input")
+    target_argument(parser)
 
 
 def run(arguments: Namespace, screen: Screen) -> Ending:

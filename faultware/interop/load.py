@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from faultware.config.files import read_bytes
 from faultware.errors import RuleError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from faultware.interop.tree import Tree
 
 Origin: TypeAlias = Literal["envoy", "istio", "apisix", "toxiproxy"]
-ORIGINS: Final[tuple[Origin, ...]] = ("envoy", "istio", "apisix", "toxiproxy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,6 @@ class EnvoyStyle:
             for counter in self._counters.values():
                 counter.labels(VALUE)
 
-    def describe(self) -> Iterator[Metric]:
-        """Names and types."""
-        for family in (*self._counters.values(), self._active):
-            yield from family.describe()
-
     def collect(self) -> Iterator[Metric]:
         """The values of this process."""
         for family in (*self._counters.values(), self._active):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import yaml
 from hypothesis import example, given
@@ -13,7 +14,7 @@ from faultware.config.values import read_rules_value
 from faultware.errors import FaultwareError
 from faultware.interop.envoyexport import export_envoy
 from faultware.interop.istioexport import export_istio
-from faultware.interop.load import ORIGINS, import_text
+from faultware.interop.load import Origin, import_text
 from faultware.interop.writing import written
 from tests.interop.families import cases
 from tests.interop.kit import service
@@ -125,7 +126,7 @@ def broken(draw):
 
 
 def read(text, *, is_json):
-    for origin in (None, *ORIGINS):
+    for origin in (None, *get_args(Origin)):
         try:
             imported = import_text(text, FILE, is_json=is_json, origin=origin)
         except FaultwareError as error:
