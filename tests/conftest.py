@@ -8,7 +8,7 @@ import threading
 import weakref
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from hypothesis.internal.conjecture import providers
 
 from faultware.runtime import injector
@@ -42,10 +42,20 @@ def ticks_are_the_tests_own(request, monkeypatch):
         monkeypatch.setattr(injector, "Refresher", StillRefresher)
 
 
+@pytest.fixture(autouse=True)
+def nobody_else_rolls(request):
+    """Hypothesis takes a thread that rolls the global dice while it draws for a strategy that does so, and complains.
+
+    The client of a cluster chooses a node by chance: who asks it must be gone.
+    """
+    if is_hypothesis_test(request.function):
+        let_threads_end()
+
+
 _stay = weakref.WeakSet()
 
 
-def let_threads_end(patience_seconds=2.0):
+def let_threads_end(patience_seconds=10.0):
     """Wait until the threads of stores and listeners of earlier tests are gone, and with them their descriptors.
 
     Who is still held by somebody keeps its threads: each of these is waited for once.

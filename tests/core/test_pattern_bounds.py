@@ -12,6 +12,7 @@ from faultware.core.backtracking import runs_away_at
 from faultware.core.expressions import has_ambiguous_set, read, text
 from faultware.core.patterns import MAX_STEPS, MAX_SUBJECT
 from faultware.errors import RuleError
+from tests.conftest import let_threads_end
 
 FLAGS = re.DOTALL | re.ASCII
 
@@ -145,6 +146,7 @@ def _time_of(matches, subject):
 
 def test_what_is_accepted_takes_no_longer_than_a_multiple_of_squared_work():
     """The allowance is 50 times what a plainly quadratic pattern takes on the same machine in the same minute."""
+    let_threads_end()
     quadratic = re.compile("(?:ab|ac)*(?:ab|ac)*x", FLAGS).fullmatch
     allowed = 50 * max(sorted(_time_of(quadratic, "ab" * 512) for _ in range(5))[2], 1e-3)
     accepted = 0

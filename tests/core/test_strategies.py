@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import let_threads_end
 from tests.strategies import requests, rule_lists
 
 
@@ -24,6 +25,7 @@ def test_requests_made_of_rules_often_match_them_and_every_kind_of_path_occurs()
         found["match"] += any(rule.match.accepts(request) for rule in rules)
         found.update(rule.match.path.kind for rule in rules if rule.match.path)
 
+    let_threads_end()
     count()
     assert found["all"] * 0.15 < found["match"] < found["all"]
     for kind in ("segments", "exact", "prefix", "suffix", "contains", "regex", "glob", "template"):

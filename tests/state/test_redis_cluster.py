@@ -85,9 +85,10 @@ def pair(cluster):
     for store in stores:
         store.begin(threading.Event().set)
         eventually(lambda store=store: store.known().version)
+    del store
     yield stores
-    for store in stores:
-        store.close()
+    while stores:  # their threads end when nobody holds them
+        stores.pop().close()
 
 
 def test_everybody_hears_of_everything_whichever_node_he_knows(pair):
