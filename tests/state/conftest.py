@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import warnings
 
 import pytest
 
@@ -10,6 +12,7 @@ from faultware.state.file import FileStore
 from faultware.state.memory import MemoryStore
 from faultware.state.redis import RedisStore
 from faultware.state.store import Snapshot
+from tests.conftest import let_threads_end
 from tests.redis_server import redis_server
 
 INITIAL = Snapshot(1, killed=False, created_at=1000.0, changed_at=1000.0, actor="settings")
@@ -25,6 +28,19 @@ def _patience():
         for module in (file, redis):
             patch.setattr(module, "_PATIENCE_SECONDS", 60.0)
         yield
+
+
+@pytest.fixture
+def collected():
+    """The connections of sentinels and clusters that redis-py leaves to the collector go here, and not in another test.
+
+    It may take a socket before the connection that would close it, and that is a warning and so an error.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        let_threads_end()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from tests.state.conftest import INITIAL
 from tests.state.test_redis_kinds import say
 from tests.state.test_stores import armed, changed, eventually, killed
 
+pytestmark = pytest.mark.usefixtures("collected")
 SLOTS = 16384
 NAME = "shop"
 # A node that stands still for a while, with its machine, is not to be replaced.

@@ -22,6 +22,8 @@ from tests.redis_server import redis_server
 from tests.state.conftest import INITIAL
 from tests.state.test_stores import armed, changed, eventually, killed
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 
 def opened(url):
     return RedisStore(read_redis_url(f"{url}{'&' if '?' in url else '?'}timeout=10s"), INITIAL)
