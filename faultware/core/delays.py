@@ -28,7 +28,7 @@ def seconds(where: str, value: float, *, above_zero: bool = False, most: float =
     """
     if not is_number(value):
         raise RuleError(f"{value!r} is not a number of seconds", where=where)
-    if value < 0 or (above_zero and value == 0):
+    if value < 0 or (above_zero and round(value, 6) == 0):
         raise RuleError(f"{value!r} seconds are not possible", where=where, hint="more than 0" if above_zero else "≥ 0")
     if value > most:
         raise RuleError(f"{value!r} seconds are too long", where=where, hint=f"at most {most / 3600:g}h")

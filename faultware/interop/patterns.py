@@ -221,7 +221,7 @@ def text_pattern(condition: TextMatch) -> str | None:
         case "regex":
             return to_re2(case + value)
         case "one_of":
-            return "|".join(map(quote, condition.one_of or ())) or EMPTY
+            return "|".join(map(quote, dict.fromkeys(condition.one_of or ()))) or EMPTY
         case "range" | "present":
             return None
         case _ as unknown:

@@ -135,6 +135,7 @@ def test_an_upper_bound_cuts_the_tail_and_lowers_the_mean():
         (lambda: Normal(1, 0, 9), "deviation: 0 seconds are not possible (more than 0)"),
         (lambda: Normal(1, 1, 0.5), "max: the upper bound lies below the middle (at least 1 s)"),
         (lambda: Normal(-1, 1, 5), "mean: -1 seconds"),
+        (lambda: Normal(1, 4e-7, 9), "deviation: 4e-07 seconds are not possible (more than 0)"),
         (lambda: LogNormal(0, 1, 9), "median: 0 seconds are not possible (more than 0)"),
         (lambda: LogNormal(1, 0, 9), "sigma: 0 is not possible (a number above 0, at most 100)"),
         (lambda: LogNormal(1, 101, 9), "sigma: 101 is not possible"),

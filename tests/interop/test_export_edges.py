@@ -52,3 +52,9 @@ def test_a_pattern_that_ends_in_the_middle_is_left_out(field):
     condition = (TextMatch if field == "raw_path" else PathMatch)(regex="/a$b*")
     exported = export_envoy([Rule(match=Match(**{field: condition}), percentage=1, abort=Abort(503))])
     assert [remark.what for remark in exported.losses] == [f"match.{field}"]
+
+
+def test_a_value_that_stands_twice_in_a_condition_stands_once_in_the_pattern():
+    rule = Rule(match=Match(headers={"x-a": TextMatch(one_of=("b", "a", "b"))}), percentage=1, abort=Abort(503))
+    (again,) = back(export_envoy([rule]))
+    assert again.match == Match(headers={"x-a": TextMatch(regex="b|a")})
