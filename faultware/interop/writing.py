@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # What PyYAML leaves without quotes, and Envoy's reader takes for true and false.
 _SWITCHES: Final = frozenset("yYnN")
+# What PyYAML takes for ends of lines, and others for letters.
+_BREAKS: Final = frozenset("\x85\u2028\u2029")
 
 
 def written(documents: Sequence[Any]) -> str:
@@ -17,7 +19,8 @@ def written(documents: Sequence[Any]) -> str:
     try:
         import yaml  # noqa: PLC0415  (an extra)
     except ImportError:
-        return "\n---\n".join(json.dumps(document, indent=2) for document in documents) + "\n"
+        # Halves of characters, as JSON would escape one that is rare, are refused by Envoy where it reads YAML.
+        return "\n---\n".join(json.dumps(document, indent=2, ensure_ascii=False) for document in documents) + "\n"
 
     class Dumper(yaml.SafeDumper):
         """Writes everything out: what stands twice is no alias."""
@@ -26,7 +29,7 @@ def written(documents: Sequence[Any]) -> str:
             return True
 
     def text(dumper: Any, data: str) -> Any:
-        style = "'" if data in _SWITCHES else None
+        style = "'" if data in _SWITCHES else '"' if _BREAKS.intersection(data) else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     Dumper.add_representer(str, text)

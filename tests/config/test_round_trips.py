@@ -113,6 +113,7 @@ def test_texts_of_any_letters_read_back(path, key, value, host):
         Rule("a", percentage=1, abort=Abort(503, headers=[("set-cookie", "a"), ("set-cookie", "b"), ("x", "1")])),
         Rule("a", percentage=1, abort=Abort(503, body={}, headers={"Content-Type": "application/problem+json"})),
         Rule("a", percentage=1, abort=Abort(204)),
+        Rule("a", percentage=1, abort=Abort(503, body={}, headers={"Content-Type": ""})),
         Rule("a", percentage=1, abort=Abort(503, body="")),
         Rule("a", percentage=1, abort=Abort(503, body=b"\xff\x00")),
         Rule("a", percentage=1, abort=Abort(503, body={"message": None})),

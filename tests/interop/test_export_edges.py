@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from itertools import product
 
 import pytest
+import yaml
 
 from faultware import Abort, Match, PathMatch, Rule, TextMatch
 from faultware.core.request import Request
 from faultware.interop.envoyexport import export_envoy
+from faultware.interop.writing import written
 from tests.interop.test_export import EXPORTS, back
 
 EMPTY = (TextMatch(one_of=("",)), TextMatch(one_of=("", "")), TextMatch(exact=""), TextMatch(regex="(?:)"))
@@ -58,3 +62,15 @@ def test_a_value_that_stands_twice_in_a_condition_stands_once_in_the_pattern():
     rule = Rule(match=Match(headers={"x-a": TextMatch(one_of=("b", "a", "b"))}), percentage=1, abort=Abort(503))
     (again,) = back(export_envoy([rule]))
     assert again.match == Match(headers={"x-a": TextMatch(regex="b|a")})
+
+
+@pytest.mark.parametrize("text", ["a\x85b", "a\u2028b", "a\u2029 b", "\u2028", "😀"])
+def test_texts_of_any_letters_are_written_as_yaml_and_as_json_and_read_again(text, monkeypatch):
+    document = {text: [text]}
+    lines = written((document,))
+    assert yaml.safe_load(lines) == document
+    assert not {"\x85", "\u2028", "\u2029"}.intersection(lines)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    lines = written((document,))
+    assert json.loads(lines) == document
+    assert "\\u" not in lines

@@ -101,7 +101,7 @@ class Abort:
         object.__setattr__(self, "status", status)
         object.__setattr__(self, "body", content)
         object.__setattr__(self, "headers", pairs)
-        object.__setattr__(self, "content_type", content_type or named_type or natural_type)
+        object.__setattr__(self, "content_type", content_type or (natural_type if named_type is None else named_type))
         object.__setattr__(self, "after", after)
         object.__setattr__(self, "grpc_status", grpc_status)
         object.__setattr__(self, "template", template)
