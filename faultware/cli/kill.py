@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.05
+# A worker that ends takes what it listens on along, and the next one takes over within a second.
+_TURN_SECONDS: Final = 2.0
 
 
 def options(parser: ArgumentParser) -> None:
@@ -56,7 +58,7 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
         return Ending.DONE
     place = open_place(arguments)
     try:
-        status = place.kill(arguments.reason)
+        status = _kill(place, arguments.reason, min(_TURN_SECONDS, arguments.timeout))
     except NoAnswerError as error:
         raise NoAnswerError(str(error), hint=_other_ways(place)) from None
     patience_seconds: float | None = arguments.wait
@@ -69,6 +71,18 @@ def run(arguments: Namespace, screen: Screen) -> Ending:
     elif "warning" in status:
         screen.complain(f"killed, but perhaps not everywhere: {status['warning']}")
     return Ending.INCOMPLETE if missing or "warning" in status else Ending.DONE
+
+
+def _kill(place: Place, reason: str, patience_seconds: float) -> dict[str, Any]:
+    """Ask again while nobody answers; to be killed twice does no harm."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return place.kill(reason)
+        except NoAnswerError:
+            if time.monotonic() + _PAUSE_SECONDS >= deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _wait(place: Place, status: dict[str, Any], patience_seconds: float) -> dict[str, Any]:

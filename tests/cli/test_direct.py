@@ -251,7 +251,7 @@ def test_a_kill_file_tells_nothing_about_workers(run, tmp_path):
 
 def test_a_kill_that_nobody_answers_names_the_other_ways(run, monkeypatch):
     monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", TOKEN)
-    result = run("kill", "--url", "http://127.0.0.1:1")
+    result = run("kill", "--url", "http://127.0.0.1:1", "--timeout", "0.05")
     assert "--store URL; a kill file needs no answer: --kill-file PATH" in result.err
 
 

@@ -145,7 +145,7 @@ def test_nobody_listening_is_exit_code_3_and_a_kill_names_the_other_way(ask):
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
         result = ask("status", "--url", url)
         assert (result.code, result.err) == (3, f"faultware: {url}/_faultware: no answer: Connection refused\n")
-        assert "a kill file needs no answer: --kill-file PATH" in ask("kill", "--url", url).err
+        assert "a kill file needs no answer: --kill-file PATH" in ask("kill", "--url", url, "--timeout", "0.05").err
 
 
 def test_a_service_that_does_not_answer_is_given_up(ask):

@@ -9,6 +9,9 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
+from faultware.cli import kill
+from faultware.cli.ending import NoAnswerError
+from faultware.cli.endpoint import Endpoint
 from faultware.wsgi import FaultMiddleware
 from tests.cli.conftest import RULES, TOKEN, application
 from tests.state.test_stores import eventually
@@ -52,6 +55,22 @@ def test_a_service_is_killed_through_its_socket(run, shop, path):
     assert f"by             control token from user {os.getuid()} by a Unix socket" in result.out
     assert shop._injector.is_stopped
     assert run("arm", "--url", f"unix:{path}").code == 0
+
+
+def test_a_kill_is_asked_again_while_one_worker_gives_way_to_the_next(run, shop, path, monkeypatch):
+    asked, exchange = [], Endpoint._exchange
+
+    def broken_off(endpoint, *words):
+        asked.append(words)
+        if len(asked) < 3:
+            raise NoAnswerError("no answer: Connection reset by peer")
+        return exchange(endpoint, *words)
+
+    monkeypatch.setattr(Endpoint, "_exchange", broken_off)
+    monkeypatch.setattr(kill, "_TURN_SECONDS", 60.0)
+    result = run("kill", "--url", f"unix:{path}", "--timeout", "60")
+    assert (result.code, result.err, len(asked)) == (0, "", 3)
+    assert shop._injector.is_stopped
 
 
 @pytest.mark.parametrize("shop", ["/chaos"], indirect=True)
