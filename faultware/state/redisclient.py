@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from faultware.errors import MissingExtraError, StoreError
 
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from faultware.config.storeurl import RedisUrl
+
+
+# How a Redis before version 7 tells what went wrong in a script: the error itself stands behind the second place.
+_IN_SCRIPT: Final = re.compile(r"Error running script .*?@user_script: \d+: -?", re.DOTALL)
+_NOT_LET_IN: Final = "HELLO must be called with the client already authenticated"
 
 
 class Unreachable(StoreError):  # noqa: N818  (a store error that says where it comes from)
@@ -75,6 +82,9 @@ def _behind_sentinels(url: RedisUrl, how: dict[str, Any]) -> Any:
 def _encrypted(url: RedisUrl) -> dict[str, Any]:
     names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
     files = {theirs: url.options[ours] for ours, theirs in names.items() if ours in url.options}
+    for ours in names.keys() & url.options.keys():
+        if not os.access(url.options[ours], os.R_OK):
+            raise FileNotFoundError(f"the file of the option {ours} is not there, or cannot be read")
     # Earlier versions of redis-py do not compare the name unless they are told to.
     return {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True, **files}
 
@@ -88,4 +98,6 @@ def translated(where: str) -> Generator[None, None, None]:
         yield
     except (RedisError, RedisClusterException, OSError) as error:
         reason = str(error).strip() or type(error).__name__
-        raise Unreachable(f"{where}: {reason.splitlines()[0][:200]}") from None
+        if reason.startswith(_NOT_LET_IN):
+            reason = "it wants a password, and the URL has none"
+        raise Unreachable(f"{where}: {_IN_SCRIPT.sub('', reason).splitlines()[0][:200]}") from None

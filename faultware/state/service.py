@@ -7,6 +7,7 @@ when it has none, together with the moment that process started, since process n
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -95,8 +96,21 @@ def _is_reloaded_by(parent: int) -> bool:
 
 def _base() -> Path:
     shared_memory = Path("/dev/shm")  # noqa: S108  (the directory below it is made private and checked)
-    parent = shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else _temporary()
     return parent / f"faultware-{os.geteuid()}"
+
+
+def _temporary() -> Path:
+    """The directory for temporary files; not the current one, which Python takes where there is none that is writable.
+
+    The current one may be the application's source, or lie on a volume that several hosts mount.
+    """
+    found = tempfile.gettempdir()
+    named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    meant = ("/tmp", "/var/tmp", "/usr/tmp", *(os.path.abspath(name) for name in named if name))  # noqa: S108, PTH100
+    if found not in meant and found == str(Path.cwd()):
+        raise FileNotFoundError(errno.ENOENT, "there is none for temporary files")
+    return Path(found)
 
 
 def identity(pid: int) -> str:

@@ -49,11 +49,38 @@ def try_everything(url):
 def test_a_password_opens_a_server(tmp_path):
     with redis_server(tmp_path, "--requirepass", "s3cret-pass") as server:
         try_everything(f"redis://:s3cret-pass@{server.host}/1")
-        for url in (f"redis://{server.host}/1", f"redis://:wr0ng-pass@{server.host}/1"):
+        wrong = f"redis://:wr0ng-pass@{server.host}/1"
+        assert complaint(wrong) == "invalid username-password pair or user is disabled."
+        assert complaint(f"redis://{server.host}/1") == "it wants a password, and the URL has none"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("maxmemory", "1", "OOM command not allowed when used memory > 'maxmemory'."),
+        ("replicaof", "127.0.0.1 1", "READONLY You can't write against a read only replica."),
+    ],
+)
+def test_a_server_that_takes_nothing_is_as_one_that_does_not_answer(tmp_path, name, value, said):
+    with redis_server(tmp_path) as server:
+        url = f"redis://{server.host}/0"
+        armed = opened(url)
+        armed.read()
+        say(server, f"CONFIG SET {name} {value}" if name == "maxmemory" else f"{name} {value}")
+        for change in (armed.update, armed.kill):
             with pytest.raises(StoreError) as caught:
-                opened(url).read()
-            assert "pass@" not in str(caught.value)
-            assert "wr0ng" not in str(caught.value)
+                change(killed)
+            assert str(caught.value) == f"{url}: {said}"
+        assert armed.signal[0] & KILLED
+        say(server, "CONFIG SET maxmemory 0" if name == "maxmemory" else "replicaof no one")
+        armed.ask()
+        assert opened(url).read().killed
+
+
+def complaint(url):
+    with pytest.raises(StoreError) as caught:
+        opened(url).read()
+    return str(caught.value).partition("/1: ")[2]
 
 
 def test_a_user_of_its_own_needs_few_rights(tmp_path):
@@ -141,6 +168,8 @@ def test_an_encrypted_connection_is_made_and_its_certificate_is_checked(tmp_path
             opened(f"rediss://{where}").read()
         with pytest.raises(StoreError, match="certificate verify failed"):
             opened(f"rediss://127.0.0.1:{port}/0?ca={tmp_path / 'ca.pem'}").read()
+        with pytest.raises(StoreError, match="the file of the option ca is not there, or cannot be read"):
+            opened(f"rediss://{where}&ca={tmp_path / 'gone.pem'}").read()
 
 
 def certify(directory, name):

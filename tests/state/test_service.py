@@ -200,6 +200,22 @@ def test_where_nothing_can_be_written_that_is_told(monkeypatch):
         embedded_directory()
 
 
+@pytest.mark.parametrize("variable", ["TMPDIR", None])
+def test_the_current_directory_is_taken_only_where_it_is_named(monkeypatch, tmp_path, variable):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, ".")
+    monkeypatch.setattr(os, "access", lambda *_args: False)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    if variable:
+        assert service._base() == tmp_path / f"faultware-{os.geteuid()}"
+    else:
+        with pytest.raises(StoreError, match="no directory for the state: there is none for temporary files"):
+            embedded_directory()
+
+
 def test_the_place_is_in_shared_memory_or_else_among_temporary_files(monkeypatch, tmp_path):
     user = os.geteuid()
     if os.access("/dev/shm", os.W_OK):
