@@ -20,7 +20,7 @@ from faultware.state.redis import RedisStore
 from faultware.state.store import KILLED
 from tests.redis_server import redis_server
 from tests.state.conftest import INITIAL
-from tests.state.test_stores import armed, changed, eventually, killed
+from tests.state.test_stores import SECONDS, armed, changed, eventually, killed
 
 pytestmark = pytest.mark.usefixtures("collected")
 
@@ -140,7 +140,8 @@ def test_a_replica_takes_over_and_what_was_killed_stays_so(tmp_path):
             store.kill(killed)
             main.kill()
             eventually(lambda: store.trouble)
-            eventually(lambda: not store.trouble and b"role:master" in say(spare, "INFO replication"))
+            # Half a minute in which it does nothing is not too long.
+            eventually(lambda: not store.trouble and b"role:master" in say(spare, "INFO replication"), 4 * SECONDS)
             assert store.read().killed
             assert store.update(armed).version > 2
 

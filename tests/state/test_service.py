@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -52,9 +53,9 @@ def test_a_child_of_multiprocessing_shares_with_its_parent(method):
 
 
 def test_two_services_from_one_shell_do_not_share(tmp_path):
-    line = " ".join(command("identity"))
+    line = shlex.join(command("identity"))
     # A file for each: two that write at the same time into one pipe may share a line.
-    ways = [f"{line} > {tmp_path / name}" for name in "abc"]
+    ways = [f"{line} > {shlex.quote(str(tmp_path / name))}" for name in "abc"]
     script = f"{ways[0]} & {ways[1]} & wait; {ways[2]}"
     shell = subprocess.run(["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     names = [tmp_path.joinpath(name).read_text().strip() for name in "abc"]

@@ -95,9 +95,9 @@ class Busy:
         assert not self.thread.is_alive()
 
 
-def eventually(holds):
+def eventually(holds, seconds=SECONDS):
     pause = threading.Event()
-    for _ in range(SECONDS * 200):
+    for _ in range(seconds * 200):
         if result := holds():
             return result
         pause.wait(0.005)
