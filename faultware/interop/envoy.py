@@ -22,7 +22,7 @@ from faultware.interop.envoyfilter import (
 )
 from faultware.interop.envoyroutes import Slot, Table, acting, all_of, pick, unpacked
 from faultware.interop.envoyunread import tell_unread
-from faultware.interop.making import name_of, rules_of_slots, unique
+from faultware.interop.making import name_of, rules_of_slots, unique, untaken
 from faultware.interop.reading import switch, text
 from faultware.interop.remarks import Imported, Remarks
 from faultware.interop.runtime import read_layer
@@ -261,9 +261,7 @@ class _Reader:
         if not self._is_alone and own not in ("", group):
             group = name_of(f"{group[:30]}-{own}")
         # Filters of the same name all act: each has a group of its own.
-        first, number = group, 2
-        while group in self._groups:
-            group, number = f"{first[:58]}-{number}", number + 1
+        group = untaken(group, self._groups)
         self._groups.add(group)
         return rules_of_slots(slots, node, self.context.remarks, name=own, group=group)
 

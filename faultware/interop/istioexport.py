@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from faultware.core.grpc import STATUSES
 from faultware.interop.exporting import Exported, MeshFaults, Notes, NotExportedError, in_order, mesh_faults
 from faultware.interop.istioterms import match_block, missed_blocks
+from faultware.interop.making import untaken
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from faultware.core.rules import Rule
 
@@ -46,7 +47,8 @@ def export_istio(rules: Sequence[Rule], *, host: str = DEFAULT_HOST) -> Exported
             for rule in members:
                 notes.lost(rule, "group", "of several VirtualServices for one host the mesh takes the first")
         for document in found:
-            name = _name_of(group or _ALONE, names)
+            # As Kubernetes takes it (RFC 1123).
+            name = untaken((group or _ALONE).replace("_", "-").rstrip("-"), names)
             names.add(name)
             document["metadata"] = {"name": name}
         documents += found
@@ -92,15 +94,6 @@ def _service(group: str, rules: Sequence[Rule], host: str, notes: Notes) -> Iter
         routes.append(destination)
     spec = {"hosts": [host], "http": routes}
     yield {"apiVersion": API_VERSION, "kind": "VirtualService", "metadata": {}, "spec": spec}
-
-
-def _name_of(group: str, taken: Collection[str]) -> str:
-    """A name as Kubernetes takes it (RFC 1123), which no other document has."""
-    first = name = group.replace("_", "-").rstrip("-")
-    number = 2
-    while name in taken:
-        name, number = f"{first[:58]}-{number}", number + 1
-    return name
 
 
 def _route(rule: Rule, notes: Notes, *, is_grouped: bool) -> Document | None:

@@ -11,7 +11,7 @@ from faultware.errors import RuleError
 from faultware.interop.terms import ALWAYS, Terms, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from faultware.core.asking import ByHeaders
     from faultware.core.faults import Fault
@@ -28,6 +28,14 @@ def name_of(text: str) -> str:
     words = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")
     name = words if words[:1].isalpha() or not words else f"r-{words}"
     return name[:_LONGEST].rstrip("-_")
+
+
+def untaken(name: str, taken: Collection[str]) -> str:
+    """The same name; numbered, if it is taken."""
+    first, number = name, 2
+    while name in taken:
+        name, number = f"{first[:58]}-{number}", number + 1
+    return name
 
 
 def make_rule(

@@ -150,6 +150,9 @@ def _means(sent, token):
         "127.0.0.1:80",
         "[::1]",
         "[::1]:80",
+        "[0:0:0:0:0:0:0:1]:80",
+        "[0000::0001]",
+        " localhost ",
     ],
 )
 def test_the_names_of_this_machine_are_allowed(desk, host):
@@ -168,6 +171,30 @@ def test_the_names_of_this_machine_are_allowed(desk, host):
         "localhost@evil",
         "[::2]",
         "\ud800",
+        "localhost:80:80",
+        "localhost:x",
+        "localhost:",
+        "localhost..",
+        ".localhost",
+        "localhost/",
+        "localhost\\",
+        "localhost\n",
+        "local host",
+        "%6cocalhost",
+        "user@localhost",
+        "localhost:80@evil.example",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0.0.0.0",
+        "[::1",
+        "::1",
+        "[::1%25lo]",
+        "[::ffff:127.0.0.1]",
+        "[0:0:0:0:0:0:0:0:1]",
+        "localhost,localhost",
+        "ｌocalhost",
+        "localhost:123456",
     ],
 )
 def test_other_names_are_not_allowed_so_that_no_web_page_gets_in_by_rebinding(desk, host):
@@ -192,6 +219,11 @@ def test_a_star_allows_every_name():
     desk = open_desk(control_hosts="*")
     for host in ("evil.example", None, ""):
         assert desk("GET", "/status", host=host).status == 200
+
+
+@pytest.mark.parametrize("host", ["localhost, localhost", "a b", "a@b", "[::1"])
+def test_a_star_allows_names_and_not_what_is_none(host):
+    assert open_desk(control_hosts="*")("GET", "/status", host=host).status == 403
 
 
 def test_who_has_no_token_does_not_learn_which_names_are_allowed(desk):
