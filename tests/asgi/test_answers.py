@@ -13,13 +13,7 @@ from starlette.routing import Mount, Route
 from faultware import Abort, Delay, InjectedFault, Match, Rule
 from tests.asgi.server import Application, Exchange, answer, ask, http_scope, wrapped
 from tests.asgi.test_passing import _messages as messages
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
-
+from tests.clocks import LoopTime
 
 AFTER = Rule("r", Match("/pay"), percentage=100, abort=Abort(503, after=True))
 

@@ -14,16 +14,10 @@ from starlette.testclient import TestClient
 
 from faultware import InjectedDisconnect
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
-from tests.clocks import BACKENDS, LoopTime
 
 PATIENCE_SECONDS = 20.0
 ENDS = ("reset", "close", "partial_head", "garbage 100B")
 CUTS = ("truncate 4B", "truncate 4B by=reset", "limit_data 4B", "content_length 3", "malformed_chunk 4B")
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 @contextmanager

@@ -15,15 +15,13 @@ from starlette.routing import Mount, Route
 
 from faultware.control.messages import MAX_BODY
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
-from tests.clocks import BACKENDS, LoopTime
 
 TOKEN = "a-token-for-asgi-tests"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    time = LoopTime(request.param)
+@pytest.fixture
+def time(time):
     # The endpoint works in a thread of its own: time must not run away meanwhile.
     time.stand_still()
     return time

@@ -9,12 +9,6 @@ from tests.asgi.server import Application, Exchange, wrapped
 from tests.asgi.test_connections import ENDS, dialled_in
 from tests.asgi.test_holding import kill_at
 from tests.asgi.test_shaping import body, sends, start
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 @pytest.mark.parametrize("fault", ENDS)

@@ -13,13 +13,6 @@ from tests.asgi.server import Exchange, http_scope, wrapped
 from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill_at
 from tests.asgi.test_shaping import Timed, body, sends, start
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
-
 
 HOLDING = {
     "throttle": "throttle 10B/s",

@@ -14,13 +14,7 @@ from faultware.core.shaping.effects import Raw
 from faultware.errors import InjectedDisconnect, SettingsError, StoreError
 from faultware.telemetry.events import FaultInjected
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
-from tests.clocks import BACKENDS, LoopTime
 from tests.failing import Failing
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 async def exchanged(app, scope, first):

@@ -14,12 +14,6 @@ from starlette.routing import Route
 from faultware.asgi.waiting import MAX_AHEAD
 from tests.asgi.server import Exchange, ask, http_scope, wrapped
 from tests.asgi.test_holding import assert_nothing_is_held
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 async def respond(send, size: int = 100) -> None:

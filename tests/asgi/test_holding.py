@@ -15,12 +15,7 @@ from starlette.routing import Route
 
 from faultware.asgi.waiting import MAX_AHEAD
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
+from tests.clocks import LoopTime
 
 
 def kill(app) -> None:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-import pytest
-
 from tests.asgi.server import Application, answer, ask, wrapped
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 def play(time, app, *paths, rules="/down 100% abort 503; /slow 100% delay 2s", **options):

@@ -10,14 +10,8 @@ import pytest
 from tests.asgi.peer import Echo, Peer, play
 from tests.asgi.server import wrapped
 from tests.asgi.test_holding import kill_at
-from tests.clocks import BACKENDS, LoopTime
 
 MANY = 400
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 def test_messages_are_delayed_in_order_in_both_directions(time):

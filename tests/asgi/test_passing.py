@@ -9,15 +9,10 @@ from hypothesis import strategies as st
 from faultware.asgi.requests import ScopeRequest
 from faultware.runtime.nesting import Nesting
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
-from tests.clocks import BACKENDS, LoopTime
+from tests.clocks import LoopTime
 
 EVERYTHING = "/ 100% abort 503 as r"
 TOKEN = "a-token-for-asgi-tests"
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 def lifespan_scope():

@@ -13,12 +13,6 @@ from tests.asgi.server import Application, Exchange, http_scope, wrapped
 from tests.asgi.test_connections import injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill, kill_at
 from tests.asgi.test_shaping import Timed, body, sends, start
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 @pytest.mark.parametrize("fault", ["throttle 10B/s", "throttle 10B/s of=request", "stall 20B duration=20s", "reset"])

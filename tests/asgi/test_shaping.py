@@ -10,12 +10,6 @@ import pytest
 from tests.asgi.server import Application, Exchange, ask, http_scope, wrapped
 from tests.asgi.test_connections import injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill, kill_at
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 class Timed(Exchange):

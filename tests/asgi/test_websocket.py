@@ -14,12 +14,6 @@ from tests.asgi.peer import Echo, Peer, play, ws_scope
 from tests.asgi.server import Application, ask, wrapped
 from tests.asgi.test_connections import dialled_in, heard, injected, suppressed
 from tests.asgi.test_holding import assert_nothing_is_held, kill_at
-from tests.clocks import BACKENDS, LoopTime
-
-
-@pytest.fixture(params=BACKENDS)
-def time(request):
-    return LoopTime(request.param)
 
 
 def test_rules_of_websockets_concern_no_request_and_rules_of_requests_no_websocket(time):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.lint import HTTPWarning, LintMiddleware, WSGIWarning
 
+from faultware import Match, Rule
 from faultware.wsgi import FaultMiddleware
 
 if TYPE_CHECKING:
@@ -162,3 +163,24 @@ class Application:
     def runs(self) -> int:
         """How often it was called."""
         return len(self.environs)
+
+
+def rules(**faults) -> list[Rule]:
+    """One rule for each request for /pay."""
+    return [Rule("r", Match("/pay"), percentage=100, **faults)]
+
+
+def tally(app):
+    """What was injected, and what was not."""
+    (live,) = app._injector.live_rules()
+    return dict(live.tally.injected), dict(live.tally.suppressed)
+
+
+def kill(app) -> None:
+    """What the control endpoint does."""
+    app._injector.switch.kill("a test")
+    app._injector.refresh()
+
+
+def assert_nothing_is_left(app) -> None:
+    assert (app._injector.active_faults, len(app._injector.holding), app._injector.internal_errors) == (0, 0, {})

@@ -8,7 +8,6 @@ import waitress.channel
 from faultware.core import faults as kinds
 from faultware.core.faults import Bytes
 from faultware.errors import InjectedDisconnect
-from tests.clocks import EventTime
 from tests.wsgi.connections import connected, copies, from_server, received
 from tests.wsgi.server import environment, wrapped
 from tests.wsgi.test_shaped import (
@@ -25,13 +24,6 @@ from tests.wsgi.test_shaped import (
     rules,
     tally,
 )
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
 
 
 def cut(app, environ):

@@ -12,9 +12,8 @@ import werkzeug.test
 from faultware import Abort, Match, Rule
 from faultware.core import faults as kinds
 from faultware.errors import InjectedDisconnect
-from tests.clocks import EventTime
 from tests.wsgi.connections import connected, from_server, received
-from tests.wsgi.server import Application, ask, serve, wrapped
+from tests.wsgi.server import Application, ask, assert_nothing_is_left, kill, serve, tally, wrapped
 
 GARBAGE = kinds.Garbage(100)
 HALF = kinds.PartialHead()
@@ -27,25 +26,8 @@ ENDINGS = [
 GRPC = [("content-type", "application/grpc+proto")]
 
 
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
-
-
 def rule(kind: str, fault, **more) -> list[Rule]:
     return [Rule("r", Match("/pay"), percentage=100, **{kind: fault}, **more)]
-
-
-def tally(app):
-    """What was injected, and what was not."""
-    (live,) = app._injector.live_rules()
-    return dict(live.tally.injected), dict(live.tally.suppressed)
-
-
-def assert_nothing_is_left(app) -> None:
-    assert (app._injector.active_faults, len(app._injector.holding), app._injector.internal_errors) == (0, 0, {})
 
 
 @pytest.mark.parametrize(("kind", "fault", "data", "ending"), ENDINGS)
@@ -166,11 +148,7 @@ def test_a_kill_before_an_earlier_answer_is_out_lets_the_request_go_on(time, mon
     application = Application()
     app = wrapped(application, rule("reset", kinds.Reset()), time)
 
-    def kill():
-        app._injector.switch.kill("a test")
-        app._injector.refresh()
-
-    time.after(1.0, kill)
+    time.after(1.0, lambda: kill(app))
     with connected() as (_, server):
         assert serve(app, from_server("gunicorn", server, "/pay")).status == 200
     assert_nothing_is_left(app)
@@ -180,12 +158,8 @@ def test_garbage_for_a_client_that_does_not_read_ends_with_the_kill(time, monkey
     monkeypatch.setattr("faultware.runtime.wire.Wire.write", lambda _self, _data: 0)
     app = wrapped(Application(), rule("garbage", GARBAGE), time)
 
-    def kill():
-        app._injector.switch.kill("a test")
-        app._injector.refresh()
-
     began = time()
-    time.after(1.0, kill)
+    time.after(1.0, lambda: kill(app))
     with connected() as (client, server):
         with pytest.raises(InjectedDisconnect):
             serve(app, from_server("gunicorn", server, "/pay"))

@@ -10,25 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.clocks import EventTime
 from tests.wsgi.connections import connected, copies, from_server, leave
-from tests.wsgi.server import Application, ask, environment, serve, wrapped
+from tests.wsgi.server import Application, ask, environment, kill, serve, wrapped
 
 CLOSE_WAIT = 8
 ESTABLISHED = 1
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
-
-
-def kill(app) -> None:
-    """What the control endpoint does."""
-    app._injector.switch.kill("a test")
-    app._injector.refresh()
 
 
 def assert_nothing_is_held(app) -> None:

@@ -15,17 +15,9 @@ from faultware import Abort, Match, Rule
 from faultware.core.engine import Engine
 from faultware.core.ruleset import RuleSet
 from faultware.errors import ConfigurationError, MissingExtraError, StoreError
-from tests.clocks import EventTime
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 
 IDLE = [{}, {"enabled": False}, {"armed": False}, {"dry_run": True}]
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
 
 
 @pytest.mark.parametrize("options", IDLE, ids=str)

@@ -8,35 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultware import Match, Rule
 from faultware.core import faults as kinds
 from faultware.core.shaping.pacing import Pacer
 from faultware.runtime.holding import Ending
 from faultware.wsgi.reading import PacedInput
-from tests.clocks import EventTime
 from tests.wsgi.connections import connected, copies, from_server
-from tests.wsgi.server import Application, ask, environment, serve, wrapped
+from tests.wsgi.server import Application, ask, environment, rules, serve, tally, wrapped
 from tests.wsgi.test_holding import FakeSocket
 
 TEXT = b"".join(b"line %d\n" % number for number in range(40)) + b"no end"
 # So long a piece at once takes.
 STEP = 0.051
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
-
-
-def rules(**faults) -> list[Rule]:
-    return [Rule("r", Match("/pay"), percentage=100, **faults)]
-
-
-def tally(app):
-    (live,) = app._injector.live_rules()
-    return dict(live.tally.injected), dict(live.tally.suppressed)
 
 
 WAYS = {

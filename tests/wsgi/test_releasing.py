@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from faultware import Match, Rule
 from faultware.core import faults as kinds
 from faultware.core.faults import Bytes
 from faultware.errors import InjectedDisconnect
 from faultware.runtime.wire import Wire
-from tests.clocks import EventTime
 from tests.failing import Failing
 from tests.wsgi.connections import connected, from_server, received
-from tests.wsgi.server import environment, serve, wrapped
+from tests.wsgi.server import environment, kill, rules, serve, tally, wrapped
 from tests.wsgi.test_holding import FakeSocket
 
 PIECES = [b"0123456789", b"abcdefghij", b"ABCDEFGHIJ"]
@@ -26,28 +24,6 @@ SLOW = {
     "slow_close": kinds.SlowClose(25),
     "delay_response": kinds.DelayResponse(25),
 }
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
-
-
-def rules(**faults) -> list[Rule]:
-    return [Rule("r", Match("/pay"), percentage=100, **faults)]
-
-
-def tally(app):
-    (live,) = app._injector.live_rules()
-    return dict(live.tally.injected), dict(live.tally.suppressed)
-
-
-def kill(app) -> None:
-    """What the control endpoint does."""
-    app._injector.switch.kill("a test")
-    app._injector.refresh()
 
 
 def assert_nothing_is_left(app) -> None:

@@ -11,19 +11,11 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from faultware import Abort, Match, Rule, TextMatch
 from faultware.wsgi.requests import EnvironRequest
-from tests.clocks import EventTime
 from tests.strategies import requests as requests_near
 from tests.strategies import rule_lists
 from tests.wsgi.server import Application, ask, environment, serve, wrapped
 
 TOKEN = "a-token-for-wsgi-tests"
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
 
 
 def test_a_path_beyond_ascii_is_no_other_path_that_looks_like_it():

@@ -12,42 +12,14 @@ import wsgiref.util
 import pytest
 from werkzeug.middleware.lint import WSGIWarning
 
-from faultware import Match, Rule
 from faultware.core import faults as kinds
 from faultware.core.faults import Bytes
-from tests.clocks import EventTime
-from tests.wsgi.server import ask, environment, serve, wrapped
+from tests.wsgi.server import ask, assert_nothing_is_left, environment, rules, serve, tally, wrapped
 
 PIECES = [b"0123456789", b"", b"abcdefghij", b"ABCDEFGHIJ"]
 BODY = b"".join(PIECES)
 LENGTH = [("Content-Type", "text/plain"), ("Content-Length", "30")]
 SLOW = kinds.Throttle(10)
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = EventTime()
-    monkeypatch.setattr("faultware.wsgi.waiting.threading", time)
-    return time
-
-
-def rules(**faults) -> list[Rule]:
-    return [Rule("r", Match("/pay"), percentage=100, **faults)]
-
-
-def tally(app):
-    (live,) = app._injector.live_rules()
-    return dict(live.tally.injected), dict(live.tally.suppressed)
-
-
-def kill(app) -> None:
-    """What the control endpoint does."""
-    app._injector.switch.kill("a test")
-    app._injector.refresh()
-
-
-def assert_nothing_is_left(app) -> None:
-    assert (app._injector.active_faults, len(app._injector.holding), app._injector.internal_errors) == (0, 0, {})
 
 
 class Closing:
