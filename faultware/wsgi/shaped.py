@@ -132,11 +132,20 @@ class Shaped:
 
     def _run(self) -> Generator[bytes, None, None]:
         try:
+            dropped = 0
             for data in self._iterable or ():
-                if data:
-                    yield from self._feed(data)
+                is_dropped = bool(data)
+                for piece in self._feed(data) if data else ():
+                    is_dropped = False
+                    yield piece
                 if self._is_over:
                     return
+                # A stream may have no end of its own, and the server notices a client that leaves only when it writes.
+                dropped += is_dropped
+                if is_dropped and dropped > 1:
+                    self._push()
+                    if self._held.has_left():
+                        return
             yield from self._finish()
         finally:
             self._let_go()

@@ -68,10 +68,12 @@ class Hold:
 
     def is_over(self) -> bool:
         """Whether there is nothing to be waited for any more: the switch was killed, or the client has left."""
-        if self._gone is None or self._released.is_set():
-            return self._released.is_set()
+        return self.is_released or self.has_left()
+
+    def has_left(self) -> bool:
+        """Whether the client has left, as far as this server can tell; looked at no more often than in a wait."""
         now = self._injector.clocks.monotonic()
-        if now < self._look_at:
+        if self._gone is None or now < self._look_at:
             return False
         self._look_at = now + LOOK_SECONDS
         return self._gone()
@@ -81,6 +83,7 @@ class Hold:
         self._injector.holding.remove(self._release)
         if isinstance(self._gone, Search):
             self._gone.close()
+            self._gone = None
 
     def wait(self, seconds: float) -> Ending:
         """Wait; never shorter than asked, unless the client leaves or the switch is killed."""

@@ -284,3 +284,31 @@ def test_a_connection_is_looked_at_twenty_times_a_second_while_an_answer_is_bein
     app = wrapped(application, rules(abort=kinds.Abort(503, after=True)), time)
     assert serve(app, environment("/pay", **{"gunicorn.socket": connection})).status == 503
     assert len(connection.asked) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("fault", ["replace_body", "replace_status"])
+def test_a_stream_whose_body_is_dropped_ends_with_its_client_and_its_head_is_not_kept_back(time, fault):
+    given_out, written = [], []
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        try:
+            for number in range(100):
+                given_out.append((number, list(written)))
+                time.advance(1)
+                yield b"x"
+        finally:
+            given_out.append("closed")
+
+    chosen = {"replace_body": kinds.ReplaceBody("gone"), "replace_status": kinds.ReplaceStatus(204)}[fault]
+    app = wrapped(application, rules(**{fault: chosen}), time, lint=False)
+    connection = FakeSocket(time, time() + 5.5)
+    answer = app(environment("/pay", **{"gunicorn.socket": connection}), lambda *_: written.append)
+    body = b"".join(answer)
+    answer.close()
+    assert body == (b"gone" if fault == "replace_body" else b"")
+    assert [number for number, _ in given_out[:-1]] == [0, 1, 2, 3, 4, 5]
+    assert given_out[-1] == "closed"
+    # Behind the second piece that goes nowhere a server is told to send the head, if it still has it.
+    assert given_out[2][1] == ([] if fault == "replace_body" else [b""])
+    assert_nothing_is_left(app)
