@@ -225,6 +225,8 @@ def _key_hint(loc: tuple[int | str, ...]) -> str:
         known += others
     elif "abort" in loc[-3:-1] and key == "code":
         best = "status"
+    elif loc[:1] == ("fallback",) and key == "abort":
+        return "write fallback: 504, or {status: 504, …}"
     return f"did you mean {best}?" if best else f"one of {', '.join(known)}"
 
 

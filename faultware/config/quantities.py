@@ -131,7 +131,8 @@ def read_percentage(value: object) -> float:
     """
     if isinstance(value, str):
         if re.fullmatch(NUMBER, value, re.ASCII):
-            raise RuleError(f"{shown(value)} is not a percentage", hint=f"write {value} without quotes, or '{value}%'")
+            bare = f"{value} without quotes" if not 0 < float(value) < 1 else f"'{float(value) * 100:g}%'"
+            raise RuleError(f"{shown(value)} is not a percentage", hint=f"write {bare}, or '{value}%'")
         return parse_percentage(value)
     if not is_number(value):
         raise RuleError(f"{shown(value)} is not a percentage", hint="a number from 0 to 100, or a text such as '0.5%'")
