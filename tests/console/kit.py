@@ -46,7 +46,8 @@ def browser() -> Iterator[Browser]:
     assert path, ADVICE
     with sync_playwright() as playwright:
         # In a container there is no sandbox for root; the pages are our own.
-        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+        running = playwright.chromium.launch(executable_path=path, args=flags, timeout=1000 * PATIENCE_SECONDS)
         try:
             yield running
         finally:
