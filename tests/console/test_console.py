@@ -271,7 +271,7 @@ def test_everything_that_can_be_used_has_a_name_and_the_state_is_read_out(desk):
 
 
 def test_who_has_not_confirmed_a_kill_stands_first(desk):
-    status = desk.server.status()
+    status = eventually(lambda: (now := desk.server.status())["workers"] and now, "a worker has reported")
     mine = status["workers"][0]
     workers = [{**mine, "host": f"web-{number}", "confirmed": number != 7} for number in range(20)]
     told = {**status, "state": "killed", "workers": workers}
