@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from contextlib import suppress
 
 
 class ForkAware:
@@ -42,8 +43,15 @@ _living: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _held: list[ForkAware] = []
 
 
+def _members() -> list[ForkAware]:
+    """All there are; the set says that it has changed if another thread makes one meanwhile."""
+    while True:
+        with suppress(RuntimeError):
+            return list(_living)
+
+
 def _before() -> None:
-    for member in list(_living):
+    for member in _members():
         member.hold()
         _held.append(member)
 
@@ -56,7 +64,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     # uWSGI forks in C and calls nothing before it: what was held there is not relied on here.
     _held.clear()
-    members = list(_living)
+    members = _members()
     for member in members:
         member.renew()
     for member in members:

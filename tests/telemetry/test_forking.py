@@ -113,3 +113,22 @@ def test_what_must_hear_of_a_fork_is_held_weakly():
     gone = weakref.ref(member)
     del member
     assert gone() is None
+
+
+def test_a_fork_while_another_thread_makes_what_must_hear_of_it_holds_the_others(monkeypatch):
+    member, looks = ForkAware(), []
+
+    class Growing:
+        def __iter__(self):
+            looks.append(None)
+            if len(looks) == 1:
+                raise RuntimeError("Set changed size during iteration")
+            return iter([member])
+
+    monkeypatch.setattr(forking, "_living", Growing())
+    child = fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(looks) == 2
+    assert forking._held == []
