@@ -102,6 +102,9 @@ def _share(node: Node, given: Mapping[str, Node], remarks: Remarks) -> float:
         value = number(inner["value"], 0, 100) if "value" in inner else 0.0
         if 0 < value < _LEAST_SHARE:
             raise inner["value"].wrong(f"{inner['value'].text} is not possible", "0, or 0.0001 to 100")
+        if 0 < value < 1:
+            shown = f"{value:g} is {value:g} %, here as in Istio, and not {100 * value:g} %"
+            remarks.note(inner["value"], shown)
         # As Istio computes it, in binary: 0.57 becomes 5699 of a million.
         millionths = int(value * 10_000)
         if millionths != round(value * 10_000):
