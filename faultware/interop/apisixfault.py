@@ -135,6 +135,7 @@ def _delay(given: dict[str, Node], share: int, remarks: Remarks) -> Fault | None
     if not seconds:
         remarks.note(place, "a delay of 0 does nothing")
         return None
+    remarks.note_hold(place, seconds)
     try:
         return Delay(seconds, percentage=share)
     except RuleError as error:

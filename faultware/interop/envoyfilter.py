@@ -230,6 +230,7 @@ def _delay(node: Node, keys: Mapping[str, str], context: Context, asked: dict[st
         context.remarks.note(given[kind], "a delay is cut to whole milliseconds, so this one does nothing")
     if not milliseconds or not share:
         return {}
+    context.remarks.note_hold(given[kind], milliseconds / 1000)
     try:
         return {"delay": Delay(milliseconds / 1000, percentage=share)}
     except RuleError as error:

@@ -63,6 +63,7 @@ def _delay(node: Node, remarks: Remarks) -> Mapping[str, Fault]:
     share = _share(node, given, remarks)
     if not share:
         return {}
+    remarks.note_hold(given["fixed_delay"], seconds)
     try:
         return {"delay": Delay(seconds, percentage=share)}
     except RuleError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faultware.config.mistakes import together
+from faultware.core.engine import Limits
 from faultware.errors import RuleError
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Remarks:
     def note(self, node: Node, reason: str) -> None:
         """Something is carried over, and there is something to know about it."""
         self._add(node, reason, is_loss=False)
+
+    def note_hold(self, node: Node, seconds: float) -> None:
+        """A delay that is longer than what holds a request unless the settings say more."""
+        most = Limits().max_delay_seconds
+        if seconds > most:
+            self.note(node, f"held no longer than FAULTWARE_MAX_DELAY, which is {most:g}s unless it says more")
 
     def note_at(self, where: str, reason: str) -> None:
         """Something to know about a place that is no value."""

@@ -240,6 +240,7 @@ def _latency(toxic: _Toxic, remarks: Remarks) -> Mapping[str, Fault]:
     if not high:
         remarks.note(toxic.node, "without latency it does nothing")
         return {}
+    remarks.note_hold(toxic.node, high / 1000)
     if toxic.stream == "upstream":
         remarks.note(toxic.node, "the request is held as a whole, not each of its pieces")
         return {"delay": Delay(Uniform(low / 1000, high / 1000))}
@@ -262,12 +263,14 @@ def _timeout(toxic: _Toxic, remarks: Remarks) -> Mapping[str, Fault]:
     if timeout <= 0:
         remarks.note(toxic.node, "held no longer than FAULTWARE_MAX_DELAY, and then answered with 504")
         return {"hang": Hang()}
+    remarks.note_hold(toxic.node, timeout / 1000)
     return {"delay": Delay(timeout / 1000), "close": Close()}
 
 
 def _reset(toxic: _Toxic, remarks: Remarks) -> Mapping[str, Fault]:
     remarks.note(toxic.node, "the connection to the client is reset; there is none to a server behind")
     timeout = toxic.whole("timeout")
+    remarks.note_hold(toxic.node, timeout / 1000)
     return {"delay": Delay(timeout / 1000), "reset": Reset()} if timeout > 0 else {"reset": Reset()}
 
 
