@@ -34,3 +34,13 @@ def test_who_is_not_let_in_has_no_body_read():
     headers = [("host", "localhost"), ("authorization", "Bearer wrong")]
     unread = {"wsgi.input": Untouched(), "CONTENT_LENGTH": "1000000"}
     assert ask(app, "/_faultware/kill", method="POST", headers=headers, **unread).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//_faultware/kill", "/x/../_faultware/kill", "/_faultware;x/kill", "/_FAULTWARE/kill", "/_faultwares/kill"],
+)
+def test_a_path_that_only_resembles_the_endpoints_is_the_applications(path):
+    app = wrapped(hello, control_token=TOKEN)
+    assert ask(app, path, method="POST", headers=HEADERS, REQUEST_URI=path).body == b"hello"
+    assert not app._injector.switch.killed
