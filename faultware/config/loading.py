@@ -125,6 +125,7 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     for source in reversed(sources):
         given.update(source.values)
         labels.update((name, source.label(name)) for name in source.values)
+    _refuse_quoted(given, labels, mistakes)
     given["enabled"] = True
     given["armed"] = all(_switches("armed", sources, mistakes))
     for name, read in _FILES.items():
@@ -152,6 +153,19 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     if mistakes:
         raise together(mistakes)
     return settings
+
+
+def _refuse_quoted(given: dict[str, object], labels: Mapping[str, str], mistakes: list[ConfigurationError]) -> None:
+    """Refuse values that still stand in quotation marks, as `docker run --env-file` leaves them.
+
+    Else `"production"` would be no production, and a token be another one. Rules know that by themselves.
+    """
+    for name, value in list(given.items()):
+        text = value.strip() if isinstance(value, str) and name not in ("rules", "enabled", "armed") else ""
+        if len(text) > 1 and text[0] in ("'", '"') and text[0] == text[-1]:
+            hint = "the file that set it keeps quotes: remove them"
+            mistakes.append(SettingsError("the value stands in quotation marks", where=labels[name], hint=hint))
+            del given[name]
 
 
 def _read_secret_file(
