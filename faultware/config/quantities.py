@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Final
 
 from faultware.config.mistakes import shown
@@ -159,7 +160,8 @@ def parse_size(text: object) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise RuleError(f"{shown(text)} is not a size", hint=_size_hint(text))
-    count = float(found[1]) * SIZES[found[2]]
+    # Exactly: 32.2 times 1000 is a little more in binary.
+    count = Fraction(found[1]) * SIZES[found[2]]
     if count > 2**53:
         raise RuleError(f"{shown(text)} is too large", hint="at most 1TiB, 1048576MiB")
     if count != int(count):
