@@ -26,7 +26,8 @@ from faultware import (
 )
 from faultware.config.documents import load_json, read_rules, read_text, rules_schema
 from faultware.config.oneline import parse_rules
-from faultware.config.quantities import parse_duration, parse_percentage, read_percentage
+from faultware.config.quantities import parse_duration, parse_percentage, parse_rate, parse_size, read_percentage
+from faultware.core.quantities import rate, size
 from faultware.core.rendering import duration, number, percentage, rule_document, rule_line
 from tests.strategies import rule_lists, rules
 
@@ -200,6 +201,21 @@ def test_a_duration_reads_back_to_the_microsecond(microseconds):
 )
 def test_durations_are_sums_in_four_units(text, seconds):
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "count"), [("32.2kB", 32_200), ("1.001MB", 1_001_000), ("0.5KiB", 512)])
+def test_sizes_with_a_fraction_are_counted_exactly(text, count):
+    assert parse_size(text) == count
+    assert parse_rate(f"{text}/s") == count
+    with pytest.raises(RuleError, match=r"no whole number of bytes \(such as 1B\)"):
+        parse_size("0.0001kB")
+
+
+@slow
+@given(st.integers(0, 2**40))
+def test_a_size_reads_back(count):
+    assert parse_size(size(count)) == count
+    assert parse_rate(rate(count)) == count
 
 
 @slow
