@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import threading
 import time
@@ -63,6 +64,7 @@ def test_who_begins_to_serve_after_the_kill_had_nothing_to_obey(place):
 
 
 def test_what_was_said_is_not_written_again_but_shows_that_somebody_lives(place, monkeypatch):
+    monkeypatch.setattr(module, "_HEARTBEAT_SECONDS", math.inf)
     roster, _ = joined(place)
     roster.report(5, killed=True, switched_at=1.0)
     (file,) = (entry for entry in place.iterdir() if not entry.suffix)
