@@ -149,6 +149,8 @@ def read_filter(node: Node, context: Context) -> Filter:
     for name in ("filter_metadata", "disable_downstream_cluster_stats"):
         if name in given and _says_something(given[name], name):
             context.remarks.lost(given[name], _NOWHERE[name])
+    if asked:
+        context.remarks.note(node, "what a request asks for by headers is heeded where FAULTWARE_ENVOY_HEADERS is true")
     return Filter(node, faults, ByHeaders(**asked) if asked else None, terms, unknown, most)
 
 

@@ -85,3 +85,11 @@ def test_an_istio_condition_on_a_header_that_the_mesh_writes_itself_is_said():
         f"f.yaml, line 6: spec.http[0].match[0].headers.x-forwarded-proto: {WRITTEN}",
         f"f.yaml, line 6: spec.http[0].match[0].withoutHeaders.te: {WRITTEN}",
     ]
+
+
+@pytest.mark.parametrize(("share", "is_said"), [(100, True), (0, False)])
+def test_where_headers_are_heeded_is_said(share, is_said):
+    imported = envoy(chain(("a", {"abort": {"header_abort": {}, "percentage": {"numerator": share}}})))
+    reason = "what a request asks for by headers is heeded where FAULTWARE_ENVOY_HEADERS is true"
+    assert (f"f.yaml, line 1: http_filters[0].typed_config: {reason}" in said(imported)) is is_said
+    assert not imported.losses
