@@ -37,6 +37,8 @@ _FILES: Final[Mapping[str, Callable[[Path], object]]] = {
     "control_tokens": tokens.read_tokens_file,
     "fault_signing_key": tokens.read_key_file,
 }
+_KEYS: Final = ("fault_signing_key", "fault_signing_key_file")
+_TOKENS: Final = ("control_token", "control_token_file", "control_tokens", "control_tokens_file")
 
 
 def load_settings(
@@ -135,10 +137,12 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
     except ValidationError as error:
         mistakes += [_mistake(detail, labels) for detail in error.errors(include_url=False, include_input=False)]
         raise together(mistakes) from None
-    if settings.envoy_headers and not settings.envoy_headers_from:
+    # What was given and is refused is not missing.
+    refused = labels.keys() - given.keys()
+    if settings.envoy_headers and not settings.envoy_headers_from and "envoy_headers_from" not in refused:
         hint = "set FAULTWARE_ENVOY_HEADERS_FROM to addresses or networks; * is everybody"
         mistakes.append(SettingsError("nobody is trusted to send them", where=labels["envoy_headers"], hint=hint))
-    if settings.fault_propagation and settings.fault_signing_key is None:
+    if settings.fault_propagation and settings.fault_signing_key is None and refused.isdisjoint(_KEYS):
         hint = "set FAULTWARE_FAULT_SIGNING_KEY or FAULTWARE_FAULT_SIGNING_KEY_FILE"
         message = "there is no key, so nobody could sign anything"
         mistakes.append(SettingsError(message, where=labels["fault_propagation"], hint=hint))
@@ -146,7 +150,8 @@ def _weighed(sources: Sequence[Source], mistakes: list[ConfigurationError]) -> S
         hint = "set FAULTWARE_ALLOW_PRODUCTION=true if they are wanted there"
         message = f"faults are refused in {settings.environment}"
         mistakes.append(SettingsError(message, where=labels["environment"], hint=hint))
-    if settings.control_listen is not None and settings.control_token is None and not settings.control_tokens:
+    has_token = settings.control_token is not None or bool(settings.control_tokens)
+    if settings.control_listen is not None and not has_token and refused.isdisjoint(_TOKENS):
         hint = "set FAULTWARE_CONTROL_TOKEN, FAULTWARE_CONTROL_TOKENS or one of their files"
         message = "there is no token, so nobody could use it"
         mistakes.append(SettingsError(message, where=labels["control_listen"], hint=hint))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import suppress
 
 
 class ForkAware:
@@ -46,8 +45,11 @@ _held: list[ForkAware] = []
 def _members() -> list[ForkAware]:
     """All there are; the set says that it has changed if another thread makes one meanwhile."""
     while True:
-        with suppress(RuntimeError):
+        try:
             return list(_living)
+        except RuntimeError as error:
+            if isinstance(error, RecursionError):  # that would not pass
+                raise
 
 
 def _before() -> None:

@@ -6,6 +6,8 @@ import warnings
 import weakref
 from pathlib import Path
 
+import pytest
+
 from faultware.telemetry import forking
 from faultware.telemetry.events import EventRing, ReloadFailed
 from faultware.telemetry.forking import ForkAware
@@ -131,4 +133,19 @@ def test_a_fork_while_another_thread_makes_what_must_hear_of_it_holds_the_others
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert len(looks) == 2
+    assert forking._held == []
+
+
+def test_a_fork_at_the_end_of_the_stack_does_not_look_for_ever(monkeypatch):
+    class TooDeep:
+        def __init__(self):
+            self.looks = 0
+
+        def __iter__(self):
+            self.looks += 1
+            raise RecursionError if self.looks == 1 else AssertionError("it looks again")
+
+    monkeypatch.setattr(forking, "_living", TooDeep())
+    with pytest.raises(RecursionError):
+        forking._before()
     assert forking._held == []
