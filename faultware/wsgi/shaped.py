@@ -145,6 +145,7 @@ class Shaped:
                 if is_dropped and dropped > 1:
                     self._push()
                     if self._held.has_left():
+                        self._leave_alone()
                         return
             yield from self._finish()
         finally:

@@ -286,6 +286,26 @@ def test_a_connection_is_looked_at_twenty_times_a_second_while_an_answer_is_bein
     assert len(connection.asked) == pytest.approx(20, abs=1)
 
 
+def test_a_client_that_leaves_while_the_head_is_kept_with_the_body_is_written_down_as_gone(time):
+    closed = []
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "application/json")])
+        try:
+            yield b"["
+            for _ in range(100):
+                time.advance(1)
+                yield b"1,"
+            yield b"1]"
+        finally:
+            closed.append(True)
+
+    app = wrapped(application, rules(replace_body=kinds.ReplaceBody(merge_patch='{"a": 1}')), time)
+    answer = serve(app, environment("/pay", **{"gunicorn.socket": FakeSocket(time, time() + 5.5)}))
+    assert (answer.status, answer.body, closed) == (499, b"", [True])
+    assert_nothing_is_left(app)
+
+
 @pytest.mark.parametrize("fault", ["replace_body", "replace_status"])
 def test_a_stream_whose_body_is_dropped_ends_with_its_client_and_its_head_is_not_kept_back(time, fault):
     given_out, written = [], []
@@ -303,10 +323,10 @@ def test_a_stream_whose_body_is_dropped_ends_with_its_client_and_its_head_is_not
     chosen = {"replace_body": kinds.ReplaceBody("gone"), "replace_status": kinds.ReplaceStatus(204)}[fault]
     app = wrapped(application, rules(**{fault: chosen}), time, lint=False)
     connection = FakeSocket(time, time() + 5.5)
-    answer = app(environment("/pay", **{"gunicorn.socket": connection}), lambda *_: written.append)
-    body = b"".join(answer)
-    answer.close()
-    assert body == (b"gone" if fault == "replace_body" else b"")
+    body = []
+    with pytest.raises(InjectedDisconnect):
+        body.extend(app(environment("/pay", **{"gunicorn.socket": connection}), lambda *_: written.append))
+    assert body == ([b"gone"] if fault == "replace_body" else [])
     assert [number for number, _ in given_out[:-1]] == [0, 1, 2, 3, 4, 5]
     assert given_out[-1] == "closed"
     # Behind the second piece that goes nowhere a server is told to send the head, if it still has it.
