@@ -50,3 +50,7 @@ class NoAnswerError(CommandError):
     """Nobody answers, or somebody else does."""
 
     ending = Ending.NO_ANSWER
+
+
+class StrangerError(NoAnswerError):
+    """Somebody else answers, and will again."""

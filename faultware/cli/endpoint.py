@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, urlsplit
 
-from faultware.cli.ending import NoAnswerError, RefusedError, UsageError
+from faultware.cli.ending import NoAnswerError, RefusedError, StrangerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -123,12 +123,14 @@ class Endpoint:
         if status >= HTTPStatus.MULTIPLE_CHOICES or kind != "application/json":
             place = headers.get("location", "")
             what = f"status {status}" + (f", see {place}" if place else "")
-            raise NoAnswerError(f"{self.url}: this is not the control endpoint: {what}", hint=_HINT)
+            # A proxy may have nobody behind it for now.
+            sort = NoAnswerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else StrangerError
+            raise sort(f"{self.url}: this is not the control endpoint: {what}", hint=_HINT)
         answer = _object(body)
         if answer is None:
             raise NoAnswerError(f"{self.url}: the answer is not JSON")
         if not answer.keys() >= set(holds):
-            raise NoAnswerError(f"{self.url}: this is not the control endpoint: it answers something else", hint=_HINT)
+            raise StrangerError(f"{self.url}: this is not the control endpoint: it answers something else", hint=_HINT)
         return answer
 
     def _exchange(self, method: str, target: str, data: object) -> tuple[int, Mapping[str, str], bytes]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from faultware.cli.command import Command
-from faultware.cli.ending import Ending, NoAnswerError, RefusedError, UsageError
+from faultware.cli.ending import Ending, NoAnswerError, RefusedError, StrangerError, UsageError
 from faultware.cli.endpoint import Endpoint
 from faultware.cli.places import chosen_kill_file, open_place, place_options, seconds
 from faultware.cli.status import show
@@ -79,8 +79,8 @@ def _kill(place: Place, reason: str, patience_seconds: float) -> dict[str, Any]:
     while True:
         try:
             return place.kill(reason)
-        except NoAnswerError:
-            if time.monotonic() + _PAUSE_SECONDS >= deadline:
+        except NoAnswerError as error:
+            if isinstance(error, StrangerError) or time.monotonic() + _PAUSE_SECONDS >= deadline:
                 raise
         time.sleep(_PAUSE_SECONDS)
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 from prometheus_client import CollectorRegistry
 
+from faultware.cli import kill
 from faultware.wsgi import FaultMiddleware
 from tests.cli.conftest import TOKEN, application
 
@@ -174,6 +175,22 @@ def test_somebody_else_who_answers_in_json_is_not_taken_for_the_endpoint(run, se
     result = run(*words, "--url", serve(app))
     assert result.code == 3
     assert "this is not the control endpoint: it answers something else (is faultware enabled there" in result.err
+
+
+@pytest.mark.parametrize("statuses", [["404 Not Found"], ["502 Bad Gateway", "503 Unavailable", "404 Not Found"]])
+def test_a_kill_is_asked_again_of_a_proxy_with_nobody_behind_and_not_of_somebody_else(
+    run, serve, monkeypatch, statuses
+):
+    left = [*statuses, "404 Not Found"]
+
+    def app(environ, start_response):
+        start_response(left.pop(0), [("Content-Type", "text/plain")])
+        return [b""]
+
+    monkeypatch.setenv("FAULTWARE_CONTROL_TOKEN", TOKEN)
+    monkeypatch.setattr(kill, "_TURN_SECONDS", 60.0)
+    result = run("kill", "--url", serve(app), "--timeout", "60")
+    assert (result.code, left) == (3, ["404 Not Found"])
 
 
 @pytest.mark.parametrize("words", [["status"], ["kill"], ["rules", "show"]])
