@@ -111,8 +111,8 @@ class Kind:
 SERVERS = {
     "uvicorn": Kind("asgi", _uvicorn, ("--http", "httptools", "--loop", "uvloop")),
     "uvicorn-h11": Kind("asgi", _uvicorn, ("--http", "h11", "--loop", "asyncio")),
-    # It replaces a worker that has not answered in time.
-    "uvicorn-4": Kind("asgi", _uvicorn, ("--workers", "4", "--timeout-worker-healthcheck", KEPT)),
+    # It replaces a worker that has not answered in time; and waits as long for one that is killed while it is asked.
+    "uvicorn-4": Kind("asgi", _uvicorn, ("--workers", "4", "--timeout-worker-healthcheck", "20")),
     "hypercorn": Kind("asgi", _hypercorn),
     "hypercorn-trio": Kind("asgi", _hypercorn, ("--worker-class", "trio")),
     "granian": Kind("asgi", _granian, ("--interface", "asgi", "--no-ws")),
