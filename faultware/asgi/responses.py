@@ -97,6 +97,11 @@ async def lose(
             is_answered = True
             await reply()
 
+    asgi = scope.get("asgi", {})
+    if str(asgi.get("spec_version", "2.0")) >= "2.4":
+        # There a `send` raises once the client has left, and streams rely on that. One that loses everything cannot:
+        # before 2.4 they listen for it.
+        scope = {**scope, "asgi": {**asgi, "spec_version": "2.3"}}
     await app(scope, receive, send_or_lose)
     if not (passes or is_answered):
         await reply()

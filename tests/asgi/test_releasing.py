@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import anyio
 import pytest
+from starlette.responses import StreamingResponse
 
 from faultware import Abort, Delay, Match, Rule
 from tests.asgi.peer import Echo, Peer, ws_scope
@@ -222,6 +223,28 @@ def test_a_client_whose_answer_is_being_lost_is_answered_as_soon_as_the_switch_i
         assert (exchange.status, exchange.mark, exchange.times[-1]) == (503, "r;abort", 5.0)
         assert len(runs) == (7 if fails else 10)
         assert (injected(app), suppressed(app, "killed"), suppressed(app, "unanswered")) == ({"abort": 1}, 0, 0)
+        assert_nothing_is_held(app)
+
+    time.run(main)
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_an_endless_stream_whose_answer_is_lost_ends_with_its_client(time, version):
+    async def main():
+        async def pieces():
+            while True:
+                yield b"x"
+                await anyio.sleep(0.25)
+
+        streams = StreamingResponse(pieces())
+        app = wrapped(streams, [Rule("r", Match("/pay"), percentage=100, abort=Abort(503, after=True))], time)
+        exchange = Timed(time, leaves_after=3.0)
+        scope = http_scope("/pay")
+        scope["asgi"]["spec_version"] = version
+        began = time()
+        with anyio.move_on_after(60):
+            await app(scope, exchange.receive, exchange.send)
+        assert 3.0 <= time() - began < 4.0
         assert_nothing_is_held(app)
 
     time.run(main)
